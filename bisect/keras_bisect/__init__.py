@@ -1,0 +1,1 @@
+"""Which build of Keras broke this script?"""

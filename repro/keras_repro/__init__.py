@@ -1,0 +1,1 @@
+"""What breaks in Keras, and how do I show it?"""
