@@ -1,0 +1,231 @@
+"""Runs one script in a process of its own and proves which Keras it loaded.
+
+The file stands alone (standard library only): a warm process forks and calls `run`, a fresh interpreter executes the
+file itself and reads the same job. So a script sees the same world either way.
+
+The proof does not rest on the script's good will. A finder at the head of `sys.meta_path` sees the import of keras,
+whenever it comes, and reports over a pipe of its own what was loaded and what became of it; a script that ends in
+`os._exit` or a crash has reported by then.
+"""
+
+from __future__ import annotations
+
+import importlib.machinery
+import importlib.util
+import json
+import os
+import signal
+import sys
+import traceback
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+Report = Callable[[dict[str, Any]], None]
+
+MESSAGE_LIMIT = 4_000
+FRAMES_KEPT = 4
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies (Linux; elsewhere the supervisor alone sees to it)."""
+    if sys.platform == "linux":
+        import ctypes
+
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL)
+
+
+def prepare(path: str, tree: str, backend: str, home: str) -> None:
+    """Choose the Keras, the tree implementation and the backend that an import from here on will find.
+
+    Args:
+        path: the folder that holds `keras/`; it goes first on `sys.path`.
+        tree: `optree` leaves the choice to Keras; `dm-tree` hides optree.
+        backend: the value of `KERAS_BACKEND`.
+        home: an empty folder; a `keras.json` of the user would change results.
+    """
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ["KERAS_HOME"] = home
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+    # The store made the bytecode; what a probe would write is a difference between one probe and the next.
+    sys.dont_write_bytecode = True
+    sys.path.insert(0, path)
+    if tree == "dm-tree":
+        sys.modules["optree"] = None  # type: ignore[assignment]
+
+
+class Witness:
+    """Sees the first import of keras and reports it. Stands first in `sys.meta_path`."""
+
+    def __init__(self, report: Report) -> None:
+        """Report to `report`."""
+        self.report = report
+        self.frames: list[str] = []
+        self.done = False
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: types.ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Let the path decide which keras it is, and watch it being loaded."""
+        if name != "keras" or self.done:
+            return None
+        spec = importlib.machinery.PathFinder.find_spec(name, path, target)
+        if spec is None or spec.loader is None:
+            return None
+        self.done = True
+        spec.loader = _WatchedLoader(spec.loader, self)  # type: ignore[assignment]
+        return spec
+
+    def keep_frames(self) -> None:
+        """Remember Keras' own frames of an error: Keras cuts them out of the traceback before anybody sees them."""
+        module = sys.modules.get("keras.src.utils.traceback_utils")
+        cut = getattr(module, "_process_traceback_frames", None)
+        if cut is None:
+            return
+
+        def kept(tb: types.TracebackType | None) -> Any:
+            self.frames = keras_frames(tb) or self.frames
+            return cut(tb)
+
+        module._process_traceback_frames = kept  # type: ignore[union-attr]
+
+
+class _WatchedLoader:
+    """Loads as the loader it wraps, and reports the end of it."""
+
+    def __init__(self, loader: Any, witness: Witness) -> None:
+        self._loader = loader
+        self._witness = witness
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> types.ModuleType | None:
+        made: types.ModuleType | None = self._loader.create_module(spec)
+        return made
+
+    def exec_module(self, module: types.ModuleType) -> None:
+        report = self._witness.report
+        report({"loaded": {"path": module.__file__ or ""}})
+        try:
+            self._loader.exec_module(module)
+        except BaseException as error:
+            report({"import_error": describe(error, [])})
+            raise
+        report({"loaded": loaded()})
+        self._witness.keep_frames()
+
+
+def loaded() -> dict[str, str | None]:
+    """What `import keras` has put into this process."""
+    keras = sys.modules["keras"]
+    trees = {"torchtree_impl": "torchtree", "optree_impl": "optree", "dmtree_impl": "dm-tree"}
+    found = [word for name, word in trees.items() if f"keras.src.tree.{name}" in sys.modules]
+    if not found:
+        # Before keras.src.tree (3.0 to 3.2) there was one implementation, imported by its own name.
+        found = [w for m, w in (("optree", "optree"), ("tree", "dm-tree")) if sys.modules.get(m)]
+    return {
+        "path": getattr(keras, "__file__", None) or "",
+        "version": getattr(keras, "__version__", None),
+        "tree": found[0] if found else None,
+    }
+
+
+def keras_frames(tb: types.TracebackType | None) -> list[str]:
+    """The frames of a traceback inside Keras, outermost first."""
+    root = os.path.dirname(getattr(sys.modules.get("keras"), "__file__", None) or "/nowhere/x")
+    frames = [(f.filename, f.name) for f in traceback.extract_tb(tb)]
+    inside = [(os.path.relpath(f, root), n) for f, n in frames if f.startswith(root + os.sep)]
+    # The wrapper that filters tracebacks is in every one of them.
+    return [f"{f}:{n}" for f, n in inside if not f.endswith("traceback_utils.py")][-FRAMES_KEPT:]
+
+
+def describe(error: BaseException, kept: list[str]) -> dict[str, Any]:
+    """An exception as data."""
+    kind = type(error)
+    name = kind.__qualname__
+    if kind.__module__ != "builtins":
+        name = f"{kind.__module__}.{name}"
+    try:
+        message = str(error)
+    except Exception as broken:  # noqa: BLE001 - the message of a foreign exception may do anything
+        message = f"(its message could not be read: {type(broken).__name__})"
+    frames = keras_frames(error.__traceback__)
+    return {
+        "type": name,
+        "message": message[:MESSAGE_LIMIT],
+        "frames": kept if len(kept) > len(frames) else frames,
+    }
+
+
+def execute(text: str, filename: str, report: Report, witness: Witness) -> int:
+    """Run a script's text as `__main__`, the way Python does; return its exit code."""
+    main = types.ModuleType("__main__")
+    main.__file__ = filename
+    main.__builtins__ = __builtins__  # type: ignore[attr-defined]
+    sys.modules["__main__"] = main
+    sys.argv = [filename]
+    try:
+        exec(compile(text, filename, "exec", dont_inherit=True), main.__dict__)
+    except SystemExit as stop:
+        if stop.code is None or isinstance(stop.code, int):
+            return (stop.code or 0) & 0xFF
+        print(stop.code, file=sys.stderr)
+        return 1
+    except BaseException as error:
+        report({"raised": describe(error, witness.frames)})
+        # The frames of this file are not part of the script.
+        shown = error.__traceback__.tb_next if error.__traceback__ else None
+        traceback.print_exception(type(error), error, shown)
+        return 1
+    return 0
+
+
+def run(job: dict[str, Any], report_fd: int) -> int:
+    """Run the script of a job in this process; return its exit code.
+
+    Args:
+        job: `text`, `filename`, `folder` (of the script, searched for its own modules; may be empty), and the
+            arguments of `prepare` unless keras is in the process already.
+        report_fd: where one JSON document a line is written: `loaded`, `import_error`, `raised`.
+    """
+
+    def report(document: dict[str, Any]) -> None:
+        os.write(report_fd, (json.dumps(document) + "\n").encode("utf-8", "surrogatepass"))
+
+    witness = Witness(report)
+    if "keras" in sys.modules:
+        report({"loaded": loaded()})
+        witness.keep_frames()
+    else:
+        prepare(job["path"], job["tree"], job["backend"], job["home"])
+        sys.meta_path.insert(0, witness)  # type: ignore[arg-type]
+    if job["folder"]:
+        sys.path.insert(1, job["folder"])
+    if "numpy" in sys.modules:
+        # A forked process would repeat the random numbers of its siblings; a fresh one does not.
+        sys.modules["numpy"].random.seed()
+    code = execute(job["text"], job["filename"], report, witness)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            code = code or 1
+    return code
+
+
+def main() -> None:
+    """A fresh interpreter: `python child.py JOB REPORT_FD` with the job as a JSON file."""
+    die_with_parent()
+    # Python put the folder of this file first; nothing in it is the script's.
+    del sys.path[0]
+    job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    # As Python itself ends: exit handlers and threads of the script have their turn.
+    sys.exit(run(job, int(sys.argv[2])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,333 @@
+"""Runs scripts under builds, each in a process of its own, some at a time.
+
+    with Prober() as prober:
+        outcome = prober.run(script, source, "optree")
+
+Processes: the toolkit → one warm process (`warm.py`, TensorFlow and no keras) → a host a build (`host.py`) → a script.
+The wrong Keras on the path, a dead host or a TensorFlow that does not import raises `HarnessError`: it is never an
+outcome, so it can never become a verdict.
+
+Public: `Prober`, `Script`, `Task`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import sys
+import tempfile
+import threading
+import types
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from functools import partial
+from typing import Any, Literal, TypeVar
+
+import psutil
+
+from keras_bisect.errors import HarnessError, UsageError
+from keras_bisect.outcome import Outcome, Tree
+from keras_bisect.probe.host import Fault, HostSpec, Job, serve
+from keras_bisect.store import Source
+
+WARM = "keras_bisect.probe.warm"
+SCRATCH = "keras-probe-"
+"""The working folders of one `Prober` are in `<temporary folder>/keras-probe-<its process>-…`."""
+
+Start = Literal["fork", "fresh"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Script:
+    """A program that exits 0 (good), 1 (bad) or 125 (untestable)."""
+
+    text: str
+    filename: str = ""
+    """The file it was read from; empty for a text that was made."""
+
+    @classmethod
+    def read(cls, path: Path) -> Script:
+        """Read a file.
+
+        Raises:
+            UsageError: it is missing, cannot be read, or is not Python.
+        """
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise UsageError(f"{path}: the script cannot be read: {reason}.") from None
+        script = cls(text, str(path.resolve()))
+        script.check()
+        return script
+
+    def check(self) -> None:
+        """Refuse what is not Python: it would fail alike under every build.
+
+        Raises:
+            UsageError: the syntax error, with its place.
+        """
+        name = self.filename or "the script"
+        try:
+            compile(self.text, name, "exec", dont_inherit=True)
+        except (SyntaxError, ValueError) as error:
+            line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+            reason = error.msg if isinstance(error, SyntaxError) else str(error)
+            raise UsageError(f"{name}{line}: the script is not valid Python: {reason}.") from None
+
+
+@dataclass(frozen=True)
+class Task:
+    """One probe to make."""
+
+    script: Script
+    source: Source
+    tree: Tree = "optree"
+
+
+class Prober:
+    """Probes. Use it as a context manager: leaving it ends every process it started."""
+
+    def __init__(
+        self,
+        *,
+        backend: str = "tensorflow",
+        timeout: float = 120.0,
+        memory: int = 4 << 30,
+        jobs: int | None = None,
+        start: Start | None = None,
+    ) -> None:
+        """Nothing is started yet.
+
+        Args:
+            backend: the Keras backend of every probe.
+            timeout: seconds a script may take.
+            memory: bytes a script and what it starts may hold.
+            jobs: probes at a time; as many as there are processors by default.
+            start: `fork` scripts from the warm process (the default on Linux) or start a `fresh` interpreter for
+                each (the default elsewhere: native libraries there do not survive a fork).
+        """
+        self.backend = backend
+        self.timeout = timeout
+        self.memory = memory
+        self.jobs = jobs or os.cpu_count() or 1
+        self.start: Start = start or ("fork" if sys.platform == "linux" else "fresh")
+        self._scratch = os.path.join(tempfile.gettempdir(), f"{SCRATCH}{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        self._lock = threading.Lock()
+        self._hosts: set[BaseProcess] = set()
+        self._closed = False
+
+    def __enter__(self) -> Prober:
+        """Start warming up, without waiting for it."""
+        self.warm()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End every process."""
+        self.close()
+
+    def warm(self) -> None:
+        """Let the warm process import TensorFlow while the caller does something else."""
+        _sweep()
+        if self.start == "fork":
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload([WARM])
+            with _bare_main():
+                from multiprocessing import forkserver
+
+                forkserver.ensure_running()
+
+    def run(self, script: Script, source: Source, tree: Tree = "optree") -> Outcome:
+        """One probe.
+
+        Raises:
+            HarnessError: the probe could not be made, or it loaded another Keras than it was given.
+        """
+        with self.host(source, tree) as host:
+            return host.run(script)
+
+    def run_all(
+        self, tasks: Iterable[Task], *, share: bool = False
+    ) -> Iterator[tuple[Task, Outcome]]:
+        """Probes, `jobs` at a time, in the order in which they end.
+
+        Args:
+            tasks: taken as probes become free, so an iterable that fetches builds as it goes is fine.
+            share: the scripts do nothing before `import keras`, so tasks of one build and tree that follow each
+                other may use one import of it.
+        """
+        yield from in_parallel(self._grouped(tasks, share), self.jobs)
+
+    def _grouped(
+        self, tasks: Iterable[Task], share: bool
+    ) -> Iterator[Callable[[], list[tuple[Task, Outcome]]]]:
+        group: list[Task] = []
+        for task in tasks:
+            same = group and (group[0].source, group[0].tree) == (task.source, task.tree)
+            if group and not (share and same):
+                yield partial(self._run_group, group, share)
+                group = []
+            group.append(task)
+        if group:
+            yield partial(self._run_group, group, share)
+
+    def _run_group(self, group: list[Task], share: bool) -> list[tuple[Task, Outcome]]:
+        with self.host(group[0].source, group[0].tree, share=share and len(group) > 1) as host:
+            return [(task, host.run(task.script)) for task in group]
+
+    @contextlib.contextmanager
+    def host(self, source: Source, tree: Tree = "optree", *, share: bool = False) -> Iterator[Host]:
+        """A host for several scripts under one build."""
+        process, connection = self.spawn(serve, self.spec(source, tree, share=share))
+        try:
+            yield Host(self, source, connection)
+        finally:
+            # The host sees the end of the pipe and ends with all it started.
+            connection.close()
+            self.end(process, gently=True)
+
+    def spec(self, source: Source, tree: Tree, *, share: bool) -> HostSpec:
+        """What a process for this build must know."""
+        fork = self.start == "fork"
+        return HostSpec(
+            path=str(source.path),
+            tree=tree,
+            backend=self.backend,
+            fork=fork,
+            share=share and fork,
+            scratch=self._scratch,
+        )
+
+    def spawn(self, target: Callable[..., None], spec: Any) -> tuple[BaseProcess, Connection]:
+        """A process forked from the warm one, and the connection to it; ended by `close`."""
+        context: BaseContext = multiprocessing.get_context(
+            "forkserver" if self.start == "fork" else "spawn"
+        )
+        with self._lock:
+            if self._closed:
+                raise HarnessError("The probe was interrupted.")
+            here, there = context.Pipe()
+            process: BaseProcess = context.Process(  # type: ignore[attr-defined]
+                target=target, args=(there, spec), daemon=False
+            )
+            with _bare_main():
+                process.start()
+            there.close()
+            self._hosts.add(process)
+        return process, here
+
+    @staticmethod
+    def prove(outcome: Outcome, source: Source) -> None:
+        """Hold what a probe loaded against what it was given.
+
+        Raises:
+            HarnessError: it loaded another Keras.
+        """
+        if outcome.loaded is None:
+            return
+        given = os.path.join(os.path.realpath(source.path), "keras", "")
+        found = os.path.realpath(outcome.loaded.path)
+        if not found.startswith(given):
+            raise HarnessError(
+                f"The probe of {source.build} loaded {found} instead of {given}. The script must not put another "
+                "Keras on its path."
+            )
+
+    def end(self, process: BaseProcess, *, gently: bool = False) -> None:
+        """Wait for a process that `spawn` made; kill it unless it ends by itself (`gently`)."""
+        if not gently:
+            process.kill()
+        process.join()
+        with self._lock:
+            self._hosts.discard(process)
+
+    def close(self) -> None:
+        """End every process that is still there. Safe to call twice and from another thread."""
+        with self._lock:
+            self._closed = True
+            hosts = list(self._hosts)
+        for process in hosts:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+        for process in hosts:
+            process.join()
+        shutil.rmtree(self._scratch, ignore_errors=True)
+
+
+class Host:
+    """Runs scripts under one build, one after the other."""
+
+    def __init__(self, prober: Prober, source: Source, connection: Connection) -> None:
+        """Made by `Prober.host`."""
+        self._prober = prober
+        self._source = source
+        self._connection = connection
+
+    def run(self, script: Script) -> Outcome:
+        """One probe; see `Prober.run`."""
+        folder = str(Path(script.filename).parent) if script.filename else ""
+        job = Job(script.text, script.filename, folder, self._prober.timeout, self._prober.memory)
+        try:
+            self._connection.send(job)
+            answer: Outcome | Fault = self._connection.recv()
+        except (EOFError, OSError):
+            raise HarnessError(
+                f"The process that watched over a probe of {self._source.build} died. If this happens again with "
+                "this script, the script kills processes that are not its own."
+            ) from None
+        if isinstance(answer, Fault):
+            raise HarnessError(answer.message)
+        self._prober.prove(answer, self._source)
+        return answer
+
+
+def in_parallel(jobs: Iterable[Callable[[], Sequence[T]]], limit: int) -> Iterator[T]:
+    """Run jobs in threads, `limit` at a time; yield what they return as they end. Jobs are taken as they are begun."""
+    waiting = iter(jobs)
+    running: set[Future[Sequence[T]]] = set()
+    with ThreadPoolExecutor(limit) as pool:
+        try:
+            while True:
+                while len(running) < limit and (job := next(waiting, None)) is not None:
+                    running.add(pool.submit(job))
+                if not running:
+                    return
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    yield from future.result()
+        finally:
+            for future in running:
+                future.cancel()
+
+
+def _sweep() -> None:
+    """Remove the working folders of runs that were killed."""
+    for folder in Path(tempfile.gettempdir()).glob(SCRATCH + "*"):
+        owner = folder.name.removeprefix(SCRATCH).partition("-")[0]
+        if owner.isdigit() and not psutil.pid_exists(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _bare_main() -> Iterator[None]:
+    """Hide `__main__` from multiprocessing while it starts a process.
+
+    It would import the program of whoever uses this library, once more, in every process: seconds for nothing, and a
+    fork bomb for a program without `if __name__ == "__main__"`. Nothing here lives in `__main__`.
+    """
+    kept = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = kept

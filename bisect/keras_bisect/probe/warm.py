@@ -1,0 +1,52 @@
+"""What the warm process imports before it is forked: TensorFlow, and no keras.
+
+`import tensorflow` takes seconds and imports the installed keras on its way. With keras hidden for that time it does
+not, and a forked child imports whichever build is first on its own path. The standard library's forkserver imports
+this module once (`set_forkserver_preload`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+error: str | None = None
+"""Why the preload failed, for the child that has to tell; None if all is well."""
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Send what native code writes while it loads (hints on drivers, on oneDNN) nowhere: nobody can act on it."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
+
+
+def _load() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+    sys.modules["keras"] = None  # type: ignore[assignment]
+    try:
+        with _quiet():
+            # What keras itself imports on every start is worth having once, too: it is the same for every build.
+            import h5py  # noqa: F401
+            import numpy  # noqa: ICN001, F401
+            import rich.console  # noqa: F401
+            import tensorflow  # noqa: F401
+    finally:
+        del sys.modules["keras"]
+
+
+try:
+    _load()
+except Exception as _problem:  # noqa: BLE001 - the forkserver would swallow it; a child reports it instead
+    error = f"{type(_problem).__name__}: {_problem}"

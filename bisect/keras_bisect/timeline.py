@@ -1,0 +1,123 @@
+"""The verdict of every build in order, and where it changes. Pure.
+
+Public: `Entry`, `Place`, `Transition`, `Kind`, `kind_of`, `transitions`, `reference`, `line_of`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from keras_bisect.outcome import Outcome
+from keras_bisect.verdict import Failure, Verdict, learn
+
+__all__ = ["Entry", "Kind", "Place", "Transition", "kind_of", "line_of", "reference", "transitions"]
+
+Kind = Literal["introduced", "fixed", "changed"]
+
+SYMBOLS = {Verdict.GOOD: "✓", Verdict.BAD: "✗", Verdict.DIFFERENT: "≠", Verdict.UNTESTABLE: "·"}
+"""One character a verdict; told apart by shape, not by colour alone."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One build on a timeline."""
+
+    build: str
+    verdict: Verdict
+    detail: str
+    """Why, in one line."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """One side of a transition, at each grain it was narrowed to; None where it was not, or where there is none."""
+
+    release: str | None = None
+    nightly: str | None = None
+    commit: str | None = None
+
+
+@dataclass(frozen=True)
+class Transition:
+    """Two neighbouring builds whose verdicts differ."""
+
+    kind: Kind
+    before: Verdict
+    after: Verdict
+    last: Place
+    """The last build with the verdict `before`."""
+    first: Place
+    """The first build with the verdict `after`."""
+    files: tuple[str, ...] = ()
+    """The smallest set of files that, taken from `first` into `last`, flips the verdict; empty if not looked for."""
+    between: tuple[Entry, ...] = ()
+    """Builds between the two that could not be tested. If there are any, the answer is this range."""
+    notes: tuple[str, ...] = ()
+    """What a person must know to read the answer right, such as why it stops at a release."""
+
+
+def kind_of(before: Verdict, after: Verdict) -> Kind:
+    """What a change of verdict is called: a failure begins, ends, or turns into another."""
+    if before is Verdict.GOOD:
+        return "introduced"
+    return "fixed" if after is Verdict.GOOD else "changed"
+
+
+def transitions(entries: Sequence[Entry]) -> list[Transition]:
+    """Where the verdict changes, in order. Untestable builds are passed over, and named in `between`."""
+    found: list[Transition] = []
+    last: Entry | None = None
+    between: list[Entry] = []
+    for entry in entries:
+        if entry.verdict is Verdict.UNTESTABLE:
+            between.append(entry)
+            continue
+        if last is not None and last.verdict is not entry.verdict:
+            found.append(
+                Transition(
+                    kind_of(last.verdict, entry.verdict),
+                    last.verdict,
+                    entry.verdict,
+                    Place(release=last.build),
+                    Place(release=entry.build),
+                    between=tuple(between),
+                )
+            )
+        last, between = entry, []
+    return found
+
+
+def reference(outcomes: Sequence[Outcome]) -> Failure | None:
+    """The failure that a timeline without a given bad build is judged by; None if nothing fails.
+
+    It is the one that most builds show; of several, the one that the newest build shows.
+    """
+    failures = [failure for failure in map(learn, outcomes) if failure is not None]
+    # A build that does not import, or a hang, is a failure to go by only if no script failure was seen.
+    telling = [f for f in failures if not f.importing and f.code is not None] or failures
+    if not telling:
+        return None
+    counts = Counter(telling)
+    return max(reversed(telling), key=lambda failure: counts[failure])
+
+
+def line_of(entries: Sequence[Entry]) -> str:
+    """A timeline as one line: runs of one verdict, each with its first and last build.
+
+    >>> line_of([Entry("3.0.0", Verdict.GOOD, ""), Entry("3.1.0", Verdict.GOOD, ""), Entry("3.2.0", Verdict.BAD, "")])
+    '✓ 3.0.0 – 3.1.0  ✗ 3.2.0'
+    """
+    runs: list[list[Entry]] = []
+    for entry in entries:
+        if runs and runs[-1][0].verdict is entry.verdict:
+            runs[-1].append(entry)
+        else:
+            runs.append([entry])
+    parts = []
+    for run in runs:
+        ends = run[0].build if len(run) == 1 else f"{run[0].build} – {run[-1].build}"
+        parts.append(f"{SYMBOLS[run[0].verdict]} {ends}")
+    return "  ".join(parts)

@@ -1,0 +1,199 @@
+"""An outcome, held against a signature, gives a verdict. Pure.
+
+A bisect means something only if every *bad* is the same failure. So the failure is learned once, from a build that is
+known to be bad (`learn`), and every other outcome is judged by it (`judge`): another failure is `different`, and what
+says nothing about the question is `untestable`. Neither is ever taken for `good` or `bad`.
+
+Public: `Verdict`, `Judged`, `Signature`, `Failure`, `learn`, `judge`, `first_look`.
+"""
+
+from __future__ import annotations
+
+import re
+import signal
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from keras_bisect.outcome import Ended, Outcome, Raised
+
+__all__ = ["Failure", "Judged", "Signature", "Verdict", "first_look", "judge", "learn"]
+
+UNTESTABLE_CODE = 125
+"""The exit code by which a script says that it cannot tell, as for `git bisect run`."""
+
+
+class Verdict(StrEnum):
+    """What a probe says about one failure."""
+
+    GOOD = "good"
+    """The script exited 0, with the Keras it was given."""
+    BAD = "bad"
+    """It failed, and this is the failure that was asked about."""
+    DIFFERENT = "different"
+    """It failed in another way."""
+    UNTESTABLE = "untestable"
+    """It could not answer: exit code 125, Keras does not import, no end in the time given."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A verdict and its reason, in one line for a person."""
+
+    verdict: Verdict
+    detail: str
+
+
+class Signature(Protocol):
+    """What makes two failures the same failure."""
+
+    def matches(self, outcome: Outcome) -> bool:
+        """Whether an outcome that failed failed in this way."""
+        ...
+
+    def __str__(self) -> str:
+        """The failure in a few words."""
+        ...
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The signature of any script: how it ended, and what it raised.
+
+    Messages are compared after `normalise`; the frame inside Keras counts only where the message says next to
+    nothing (`KeyError: 'a'`), since frames move with every refactoring and messages rarely do.
+    """
+
+    ended: Ended
+    code: int | None
+    type: str = ""
+    message: str = ""
+    frame: str = ""
+    importing: bool = False
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> Failure:
+        """The signature of an outcome that failed."""
+        raised = outcome.import_error or outcome.raised
+        if raised is None:
+            return cls(outcome.ended, outcome.code)
+        message = normalise(raised.message)
+        frame = ""
+        if raised.frames and len(re.findall(r"[^\W\d]{3,}", message)) < 3:
+            frame = raised.frames[-1]
+        importing = outcome.import_error is not None
+        return cls(outcome.ended, outcome.code, raised.type, message, frame, importing)
+
+    def matches(self, outcome: Outcome) -> bool:
+        """Whether an outcome failed in the same way."""
+        return Failure.of(outcome) == self
+
+    def __str__(self) -> str:
+        """The failure in a few words."""
+        if self.type:
+            what = f"{self.type}: {self.message}" if self.message else self.type
+            return f"importing Keras raises {what}" if self.importing else f"raises {what}"
+        return _ending(self.ended, self.code)
+
+
+def normalise(message: str) -> str:
+    """A message without what changes from run to run: colours, addresses, numbers, paths, white space.
+
+    >>> normalise("Tensor at 0x7f3a of shape (2, 31) in /tmp/x1/repro.py")
+    'Tensor at # of shape (#, #) in …/repro.py'
+    """
+    message = re.sub("\x1b\\[[0-9;]*m", "", message)
+    message = re.sub(r"(?:/[\w.+-]+)+/([\w.+-]+)", r"…/\1", message)
+    message = re.sub(r"0x[0-9a-fA-F]+", "#", message)
+    message = re.sub(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?", "#", message)
+    return " ".join(message.split())[:400]
+
+
+def first_look(outcome: Outcome) -> Judged:
+    """What can be said of an outcome before any failure is known; a failure is `bad`.
+
+    For a run of its own, and for the exit code of `git bisect run`.
+    """
+    if (reason := _says_nothing(outcome)) is not None:
+        return Judged(Verdict.UNTESTABLE, reason)
+    if _passed(outcome):
+        return Judged(Verdict.GOOD, "passes")
+    return Judged(Verdict.BAD, _describe(outcome))
+
+
+def learn(outcome: Outcome) -> Failure | None:
+    """The signature of the failure that a bad build shows; None if it does not fail, or itself says `untestable`.
+
+    A hang, a lack of memory or an import that fails says nothing by itself, but where somebody knows that a build is
+    bad, it is the failure they mean.
+    """
+    if _passed(outcome) or _gave_up(outcome) is not None:
+        return None
+    return Failure.of(outcome)
+
+
+def judge(outcome: Outcome, signature: Signature) -> Judged:
+    """The verdict on an outcome."""
+    if (reason := _gave_up(outcome)) is not None:
+        return Judged(Verdict.UNTESTABLE, reason)
+    if _passed(outcome):
+        return Judged(Verdict.GOOD, "passes")
+    if signature.matches(outcome):
+        return Judged(Verdict.BAD, _describe(outcome))
+    if (reason := _says_nothing(outcome)) is not None:
+        return Judged(Verdict.UNTESTABLE, reason)
+    return Judged(Verdict.DIFFERENT, _describe(outcome))
+
+
+def _passed(outcome: Outcome) -> bool:
+    return outcome.ended is Ended.EXIT and outcome.code == 0 and outcome.loaded is not None
+
+
+def _gave_up(outcome: Outcome) -> str | None:
+    """Why an outcome can be no answer whatever the question was."""
+    if outcome.ended is Ended.EXIT and outcome.code == UNTESTABLE_CODE:
+        return "the script exits 125" + (
+            f": keras does not import: {outcome.import_error}" if outcome.import_error else _last(outcome)
+        )
+    if outcome.loaded is None and outcome.import_error is None:
+        return f"the script ended before it imported keras: {_describe(outcome)}"
+    return None
+
+
+def _says_nothing(outcome: Outcome) -> str | None:
+    """Why an outcome is no answer unless it is the very failure that was asked about."""
+    if (reason := _gave_up(outcome)) is not None:
+        return reason
+    if outcome.import_error is not None:
+        return f"keras does not import: {outcome.import_error}"
+    if outcome.ended in (Ended.TIMEOUT, Ended.MEMORY):
+        return _describe(outcome)
+    return None
+
+
+def _describe(outcome: Outcome) -> str:
+    raised = outcome.import_error or outcome.raised
+    if raised is not None:
+        return _short(raised)
+    return _ending(outcome.ended, outcome.code, outcome.seconds) + _last(outcome)
+
+
+def _ending(ended: Ended, code: int | None, seconds: float | None = None) -> str:
+    if ended is Ended.TIMEOUT:
+        return "does not end" + (f" within {seconds:.0f} s" if seconds is not None else "")
+    if ended is Ended.MEMORY:
+        return "uses more memory than it was given"
+    if ended is Ended.SIGNAL:
+        return f"is killed by {signal.Signals(code).name if code else 'a signal'}"
+    return f"exits {code}"
+
+
+def _last(outcome: Outcome) -> str:
+    """The last line that was printed: what a script says about itself."""
+    lines = [line.strip() for line in outcome.stdout.splitlines() if line.strip()]
+    return f": {lines[-1][:120]}" if lines else ""
+
+
+def _short(raised: Raised) -> str:
+    line = str(raised)
+    return line if len(line) <= 160 else line[:159] + "…"
