@@ -1,0 +1,130 @@
+"""Hypothesis strategies for cases: models of a few outputs and all the ways to compile and feed them.
+
+    from hypothesis import given
+    from keras_repro.strategies import cases, trees
+
+Each dimension is drawn independently of the others, and shrinks to its plainest form on its own: fewer
+outputs, a list before a tuple before a dict, one value before a list before a dict, nothing before
+something, names to the start of the alphabet. Only what a rule of `contract.py` allows is drawn.
+
+Public: `cases`, `names`, and `trees`, `tree_cases` from `tree_strategies`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+
+from hypothesis import strategies as st
+
+from keras_repro.case import ByName, Case, Container, Entry, InOrder, One, Output
+from keras_repro.oracle import CONSTANTS
+from keras_repro.tree_strategies import tree_cases, trees
+
+__all__ = ["cases", "names", "tree_cases", "trees"]
+
+T = TypeVar("T")
+
+CONTAINERS: tuple[Container, ...] = ("list", "tuple", "dict")
+ENTRIES: tuple[Entry, ...] = ("evaluate", "test_on_batch", "train_on_batch", "fit")
+
+# Names that have confused a sort or a prefix match somewhere: capitals sort before small letters,
+# digits as text, one name is the beginning of another, some are words that Keras itself reports.
+SURPRISING = ("B", "A", "a_b", "ab", "out_10", "out_2", "x1", "Z", "mae", "é", "日本")
+
+
+def names() -> st.SearchStrategy[str]:
+    """Names that Keras accepts for a layer, or for a key of dict outputs."""
+    return st.sampled_from("abcdefghijklmnopqrstuvwxyz") | st.sampled_from(SURPRISING)
+
+
+@st.composite
+def cases(
+    draw: st.DrawFn,
+    *,
+    max_outputs: int = 4,
+    containers: Sequence[Container] = CONTAINERS,
+    entries: Sequence[Entry] = ENTRIES,
+    eager: bool | None = None,
+) -> Case:
+    """Cases of one to four outputs of one shape.
+
+    Args:
+        max_outputs: at most this many outputs, up to 4.
+        containers: of the outputs, the plainest first.
+        entries: the methods that are called, the plainest first.
+        eager: True and False fix `run_eagerly`; None draws it.
+    """
+    # The names are drawn from the last output to the first, so that a failure that needs them out of
+    # order shrinks to `b, a`: the first name that is drawn becomes an "a", the next the least after it.
+    drawn = draw(st.lists(names(), min_size=1, max_size=max_outputs, unique=True))[::-1]
+    count = len(drawn)
+    constants = CONSTANTS[count]
+    container = draw(st.sampled_from(containers))
+    keys: Sequence[str | None] = [None] * count
+    if container == "dict":
+        keys = drawn
+        if draw(st.booleans()):
+            drawn = draw(st.lists(names(), min_size=count, max_size=count, unique=True))
+    outputs = tuple(map(Output, drawn, constants.predicts, keys))
+    called = [output.name for output in outputs]
+    losses = [draw(st.sampled_from(("mse", "mae"))) for _ in called]
+    targets_by_name = draw(st.booleans())
+    loss = draw(_loss(called, losses, partial=targets_by_name))
+    by_name = _by_name(called, constants.targets)
+    targets = draw(by_name) if targets_by_name else InOrder(constants.targets)
+    return Case(
+        outputs=outputs,
+        container=container,
+        loss=loss,
+        targets=targets,
+        loss_weights=draw(_optional(called, constants.weights)),
+        metrics=draw(_metrics(called)),
+        entry=draw(st.sampled_from(entries)),
+        eager=draw(st.sampled_from((True, False))) if eager is None else eager,
+    )
+
+
+def _by_name(called: Sequence[str], values: Sequence[T]) -> st.SearchStrategy[ByName[T]]:
+    """A dict in any order of its keys; the order of the outputs is the plainest."""
+    pairs = list(zip(called, values, strict=True))
+    return st.permutations(pairs).map(lambda items: ByName(tuple(items)))
+
+
+def _optional(
+    called: Sequence[str], values: Sequence[T]
+) -> st.SearchStrategy[InOrder[T] | ByName[T] | None]:
+    nothing: st.SearchStrategy[Any] = st.none()
+    return nothing | st.just(InOrder(tuple(values))) | _by_name(called, values)
+
+
+@st.composite
+def _loss(
+    draw: st.DrawFn, called: Sequence[str], losses: Sequence[str], *, partial: bool
+) -> One[str] | InOrder[str | None] | ByName[str | None]:
+    form = draw(st.sampled_from(("one", "list", "dict")))
+    if form == "one":
+        return One(losses[0])
+    given: list[str | None] = list(losses)
+    # Which targets a list holds for outputs without a loss is not said anywhere, so only a dict of
+    # targets goes with them; and a model without any loss is another matter.
+    if partial and len(called) > 1 and draw(st.integers(0, 3)) == 3:
+        given[draw(st.integers(0, len(called) - 1))] = None
+    if form == "list":
+        return InOrder(tuple(given))
+    named = draw(_by_name(called, given))
+    if None in given and draw(st.booleans()):
+        return ByName(tuple((name, value) for name, value in named.items if value is not None))
+    return named
+
+
+@st.composite
+def _metrics(
+    draw: st.DrawFn, called: Sequence[str]
+) -> InOrder[tuple[str, ...]] | ByName[tuple[str, ...]] | None:
+    form = draw(st.sampled_from(("none", "dict", "list")))
+    if form == "none":
+        return None
+    choice = st.sampled_from((("mae",), ("mse",), ("mae", "mse")))
+    values = [draw(choice) for _ in called]
+    return InOrder(tuple(values)) if form == "list" else draw(_by_name(called, values))
