@@ -1,1 +1,36 @@
-"""Which build of Keras broke this script?"""
+"""Which build of Keras broke this script?
+
+    from keras_bisect import bisect, timeline
+
+`api` is the library; the other modules are its rooms, and each says what is public in it. A process that
+imports this package imports neither keras nor a backend.
+"""
+
+from keras_bisect.api import Bisected, Timeline, bisect, timeline
+from keras_bisect.build import Build
+from keras_bisect.index import Index
+from keras_bisect.lab import Lab
+from keras_bisect.narrow import Grain
+from keras_bisect.probe import Prober, Script
+from keras_bisect.store import Store, cache_folder
+from keras_bisect.timeline import Entry, Place, Transition
+from keras_bisect.verdict import Verdict
+
+__all__ = [
+    "Bisected",
+    "Build",
+    "Entry",
+    "Grain",
+    "Index",
+    "Lab",
+    "Place",
+    "Prober",
+    "Script",
+    "Store",
+    "Timeline",
+    "Transition",
+    "Verdict",
+    "bisect",
+    "cache_folder",
+    "timeline",
+]

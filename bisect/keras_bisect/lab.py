@@ -1,7 +1,7 @@
-"""Builds in, outcomes out: fetches, probes, and never probes the same sources with the same script twice.
+"""Builds in, outcomes out: the same sources are never probed twice with the same script.
 
-The one place where the index, the store and the prober meet. Builds are fetched ahead, in threads, while others are
-probed; builds with the same content share one probe.
+The one place where the index, the store and the prober meet. Builds are fetched ahead, in threads,
+while others are probed; builds with the same content share one probe.
 
 Public: `Lab`.
 """
@@ -106,7 +106,14 @@ class Lab:
         *,
         share: bool = False,
     ) -> Iterator[tuple[Script, str, Outcome]]:
-        """Every script under every source, as `outcomes`; sources come with the names they are reported by."""
+        """Every script under every source, as `outcomes` does.
+
+        Args:
+            scripts: scripts to run.
+            sources: each with the name that it is reported by.
+            tree: the tree implementation.
+            share: see `Prober.run_all`.
+        """
         ready: list[tuple[Script, str, Outcome]] = []
         waiting: dict[Key, list[str]] = {}
 
@@ -173,7 +180,7 @@ def digest(script: Script) -> str:
 
 
 def _key(script: Script, source: Source, tree: Tree) -> Key:
-    # Content leaves the version out, so that a nightly without a change is not probed again. A script that looks at
-    # the version sees a difference there.
+    # Content leaves the version out, so that a nightly without a change is not probed again. A
+    # script that looks at the version sees a difference there.
     content = source.exact if _ASKS_VERSION.search(script.text) else source.content
     return digest(script), content, tree

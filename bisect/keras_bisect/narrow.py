@@ -4,8 +4,9 @@
     nightlies  3.4.1.dev2024071903 ✓ | ✗ 3.4.1.dev2024072003
     files      keras/src/trainers/compile_utils.py
 
-Each step takes what the step before found, verifies both ends at the new grain, and narrows. Nothing is assumed: the
-nightlies of the day of a release need not behave like the release, so the ends are looked for outwards until they do.
+Each step takes what the step before found, verifies both ends at the new grain, and narrows.
+Nothing is assumed: the nightlies of the day of a release need not behave like the release, so the
+ends are looked for outwards until they do.
 
 Public: `Narrower`, `Hints`, `Grain`.
 """
@@ -14,8 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import IntEnum
-from itertools import pairwise
 
 from keras_bisect.build import Build
 from keras_bisect.content import changed
@@ -27,13 +28,13 @@ from keras_bisect.probe import Script
 from keras_bisect.reduce import smallest
 from keras_bisect.search import Bisection, Change
 from keras_bisect.store import Source
-from keras_bisect.timeline import Entry, Place, Transition, kind_of
+from keras_bisect.timeline import Entry, Transition, kind_of
 from keras_bisect.verdict import Judged, Signature, Verdict, judge
 
 __all__ = ["Grain", "Hints", "Narrower"]
 
 OUTWARD = (0, 1, 2, 4, 8, 16, 32, 64, 128)
-"""Steps, in nightlies, at which an end is looked for when the nearest one does not behave like its release."""
+"""Steps, in nightlies, at which an end is looked for when the nearest is not like its release."""
 BROKEN_RUN = 6
 """Untestable nightlies in a row that are stepped over, one by one, at an end."""
 
@@ -48,7 +49,7 @@ class Grain(IntEnum):
 
 @dataclass
 class Hints:
-    """What earlier answers of a command suggest to try first: findings of one search often have one cause."""
+    """Earlier answers of a command, to be tried first: findings often have one cause."""
 
     nightlies: list[tuple[str, str]] = field(default_factory=list)
     """Neighbours between which a change was found."""
@@ -93,7 +94,7 @@ class Narrower:
     def bisect(
         self, line: Sequence[Build], before: Verdict, after: Verdict
     ) -> list[tuple[Change[Verdict], tuple[Entry, ...]]]:
-        """The changes on a line of builds whose ends have these verdicts, and what lies inside each."""
+        """The changes on a line whose ends have these verdicts, and what lies inside each."""
         search = Bisection(len(line), before, after)
         details: dict[int, Judged] = {}
         position = {build.name: index for index, build in enumerate(line)}
@@ -125,14 +126,14 @@ class Narrower:
             for change in search.changes()
         ]
 
-    # -- nightlies -------------------------------------------------------------------------------------------------
+    # -- nightlies -----------------------------------------------------------------------
 
     def nightlies(self, transition: Transition, last: Build, first: Build) -> list[Transition]:
-        """The transitions over the nightlies between two releases (or nightlies) whose verdicts differ.
+        """The transitions over the nightlies between two builds whose verdicts differ.
 
         Returns:
-            One transition for each change of verdict on the way; or the one given, with a note, where the nightlies
-            do not show it.
+            One transition for each change of verdict on the way; or the one given, with a note,
+            where the nightlies do not show it.
         """
         line = self._lab.index.nightlies()
         self._lab.listener(Stage(f"nightlies between {last} and {first}"))
@@ -162,7 +163,7 @@ class Narrower:
     def _ends(
         self, line: Sequence[Build], transition: Transition, last: Build, first: Build
     ) -> tuple[int, int] | str:
-        """Positions of two nightlies that behave like the builds on both sides; or why there are none."""
+        """Positions of two nightlies that behave like `last` and `first`; or why there are none."""
         if last.made is None or first.made is None:
             return "The nightlies on both sides are not known: a build has no date."
         # A patch release is made after later releases, but from older sources.
@@ -177,16 +178,18 @@ class Narrower:
         found_low = self._outward(line, low, -1, transition.before)
         if found_low is None:
             return (
-                f"No nightly before {first} behaves like {last} ({transition.before}), so the change is not one of "
-                "the main line: a change made on a release branch, or one that nightlies show in another way."
+                f"No nightly before {first} behaves like {last} ({transition.before}), so the "
+                "change is not one of the main line: a change made on a release branch, or one "
+                "that nightlies show in another way."
             )
         found_high = self._outward(line, high, +1, transition.after)
         if found_high is None:
             found_high = self._inward(line, found_low, high, transition.after)
         if found_high is None or found_high <= found_low:
             return (
-                f"No nightly around {first} behaves like it ({transition.after}), so the change is not one of the "
-                "main line: a change made on a release branch, or one that was taken back there at once."
+                f"No nightly around {first} behaves like it ({transition.after}), so the change "
+                "is not one of the main line: a change made on a release branch, or one that was "
+                "taken back there at once."
             )
         return found_low, found_high
 
@@ -207,10 +210,8 @@ class Narrower:
                 position += direction
         return None
 
-    def _inward(
-        self, line: Sequence[Build], low: int, high: int, wanted: Verdict
-    ) -> int | None:
-        """A position with a verdict between two others, the later ones first: a failure that came and went."""
+    def _inward(self, line: Sequence[Build], low: int, high: int, wanted: Verdict) -> int | None:
+        """A position with a verdict between two others, the later ones first: it came and went."""
         parts = 8
         places = sorted({low + (high - low) * part // parts for part in range(1, parts)} - {low})
         for position in reversed(places):
@@ -221,26 +222,30 @@ class Narrower:
     def _shortcut(
         self, line: Sequence[Build], low: int, high: int, transition: Transition
     ) -> tuple[int, int]:
-        """Both ends moved to a place where an earlier answer found a change, if this change is there, too."""
+        """Both ends moved to where an earlier answer found a change, if this one is there."""
         position = {build.name: index for index, build in enumerate(line)}
         for last, first in self._hints.nightlies:
-            a, b = position[last], position[first]
-            if not (low <= a < b <= high):
+            a, b = position.get(last, -1), position.get(first, -1)
+            if not low <= a < b <= high:
                 continue
-            found = {build.name: judged.verdict for build, judged in self.judged([line[a], line[b]])}
+            found = {
+                build.name: judged.verdict for build, judged in self.judged([line[a], line[b]])
+            }
             if (found[last], found[first]) == (transition.before, transition.after):
                 return a, b
         return low, high
 
-    # -- files -----------------------------------------------------------------------------------------------------
+    # -- files ---------------------------------------------------------------------------
 
     def files(self, transition: Transition, last: Build, first: Build) -> Transition:
-        """The smallest set of changed files that, put on the build before, gives the verdict of the build after."""
+        """The smallest set of changed files that, put on `last`, gives the verdict of `first`."""
         before, after = self._lab.source(last), self._lab.source(first)
         candidates = changed(before.files, after.files)
-        self._lab.listener(Stage(f"{len(candidates)} changed files between {last} and {first}", len(candidates)))
+        self._lab.listener(
+            Stage(f"{len(candidates)} changed files between {last} and {first}", len(candidates))
+        )
         if not candidates:
-            note = f"{last} and {first} have the same sources: the difference is not in Keras' files."
+            note = f"{last} and {first} have the same sources: Keras' files make no difference."
             return replace(transition, notes=(*transition.notes, note))
 
         def flips(sets: Sequence[tuple[str, ...]]) -> Iterator[tuple[tuple[str, ...], bool]]:
@@ -250,7 +255,9 @@ class Narrower:
 
         found = smallest(candidates, flips, suspects=self._hints.files)
         if found is None:
-            note = f"No set of the {len(candidates)} changed files flips the verdict when put on {last}."
+            note = (
+                f"None of the {len(candidates)} changed files, nor all, flip the verdict of {last}."
+            )
             return replace(transition, notes=(*transition.notes, note))
         self._hints.files.append(found)
         return replace(transition, files=found)
@@ -274,7 +281,7 @@ def _testable(verdict: Verdict) -> Verdict | None:
     return None if verdict is Verdict.UNTESTABLE else verdict
 
 
-def _made(build: Build):  # type: ignore[no-untyped-def]
+def _made(build: Build) -> datetime:
     if build.made is None:
         raise HarnessError(f"The index does not say when {build} was made.")
     return build.made

@@ -1,7 +1,7 @@
 """What one run of a script did, before anybody judges it.
 
-What happened and what it means are two types: an `Outcome` says that the script ended with exit code 1 after a
-`KeyError` inside Keras; whether that is *bad* is for `verdict.py`. Pure data.
+What happened and what it means are two types: an `Outcome` says that the script ended with exit
+code 1 after a `KeyError` inside Keras; whether that is *bad* is for `verdict.py`. Pure data.
 
 Public: `Outcome`, `Ended`, `Loaded`, `Raised`, `Tree`.
 """
@@ -15,7 +15,7 @@ from typing import Literal
 __all__ = ["TREES", "Ended", "Loaded", "Outcome", "Raised", "Tree"]
 
 Tree = Literal["optree", "dm-tree"]
-"""An implementation of `keras.tree`. `optree` is what Keras takes by itself; for `dm-tree`, optree is hidden."""
+"""What `keras.tree` rests on: what Keras takes by itself, or what it takes without optree."""
 
 TREES: tuple[Tree, Tree] = ("optree", "dm-tree")
 
@@ -42,7 +42,7 @@ class Loaded:
     version: str | None = None
     """`keras.__version__`; None where the import did not get that far."""
     tree: str | None = None
-    """`optree`, `dm-tree` or `torchtree`: what `keras.tree` rests on; None where it could not be told."""
+    """`optree`, `dm-tree` or `torchtree`, under `keras.tree`; None where it could not be told."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The smallest set of things that has an effect: one at a time, then in groups. Pure: somebody else tests the sets.
+"""The smallest set of things that has an effect: one at a time, then in groups. Pure.
 
 Public: `smallest`.
 """
@@ -11,14 +11,17 @@ __all__ = ["smallest"]
 
 Items = tuple[str, ...]
 Test = Callable[[Sequence[Items]], Iterable[tuple[Items, bool]]]
-"""Sets in, (set, whether it has the effect) out, in any order and as early as known; the caller may stop listening."""
+"""Sets in, (set, whether it has the effect) out: in any order, as early as known.
+
+Whoever asked may stop listening."""
 
 
 def smallest(items: Sequence[str], test: Test, *, suspects: Sequence[Items] = ()) -> Items | None:
     """A smallest set of `items` with the effect; None if even all of them together do not have it.
 
-    A single item is found if there is one. Otherwise the set is 1-minimal: it loses the effect when any one item is
-    taken out (delta debugging, Zeller and Hildebrandt 2002; the smallest of all sets would take 2^n tests).
+    A single item is found if there is one. Otherwise the set is 1-minimal: it loses the effect when
+    any one item is taken out (delta debugging, Zeller and Hildebrandt 2002; the smallest of all
+    sets would take 2^n tests).
 
     Args:
         items: what can be in the set.
@@ -37,7 +40,7 @@ def smallest(items: Sequence[str], test: Test, *, suspects: Sequence[Items] = ()
 
 
 def _minimise(whole: Items, test: Test) -> Items:
-    """ddmin: split into `parts`; go on with a part that suffices, else with a complement; else split finer."""
+    """ddmin: go on with a part that suffices, else with all but one part, else split finer."""
     current, parts = whole, 2
     while len(current) > 2:
         chunks = list(_split(current, parts))
@@ -56,7 +59,7 @@ def _minimise(whole: Items, test: Test) -> Items:
 
 
 def _first(sets: Sequence[Items], test: Test) -> Items | None:
-    """The first set, in their order, with the effect; tested in order, so a caller that stops early is deterministic."""
+    """The first set with the effect, in the order of the sets, not of the answers."""
     if not sets:
         return None
     known: dict[Items, bool] = {}
@@ -78,5 +81,3 @@ def _split(items: Items, parts: int) -> Iterator[Items]:
         if end > start:
             yield items[start:end]
         start = end
-
-

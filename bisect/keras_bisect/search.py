@@ -1,28 +1,32 @@
-"""Bisection over a line of builds whose ends differ, with verdicts of any kind. Pure: it asks, somebody else probes.
+"""Bisection over a line of builds whose ends differ, with verdicts of any kind. Pure.
 
-The line is a sequence of positions 0 … n-1; the verdicts of both ends are known. A *change* is a place where the
-verdict changes: `last` and `first`, with nothing between them but positions that could not be tested. The search finds
-the changes that separate the ends:
+The line is a sequence of positions 0 … n-1; the verdicts of both ends are known. A *change* is a
+place where the verdict changes: `last` and `first`, with nothing between them but positions that
+could not be tested. The search finds the changes that separate the ends:
 
-- It holds intervals whose two ends have different verdicts, `[G . . . . B]`, and asks for positions inside one.
-- A verdict equal to that of one end moves this end. A third verdict splits the interval, `[G . D . B]`: then there are
-  (at least) two changes, and each is narrowed. So a failure of another kind is never taken for good or for bad.
-- `None` is no verdict: its position is stepped around, and the next one asked for lies away from it, further with each
-  (neighbours of a broken build are broken, too; git's bisect does the same).
+- It holds intervals whose two ends have different verdicts, `[G . . . . B]`, and asks for positions
+  inside one. Who holds the search probes them, and tells.
+- A verdict equal to that of one end moves this end. A third verdict splits the interval,
+  `[G . D . B]`: then there are (at least) two changes, and each is narrowed. So a failure of
+  another kind is never taken for good or for bad.
+- `None` is no verdict: its position is stepped around, and the next one asked for lies half way
+  between it and an end (neighbours of a broken build are broken, too; git's bisect keeps away from
+  them as well).
 
-Invariant: every interval's ends were asked for, are testable and different, and nothing testable was seen between them.
+Invariant: the ends of every interval are testable and differ, and nothing testable was seen between
+them.
 
-Several positions can be asked for at once: the one that a single prober would be asked for, and those that it would be
-asked for next, whatever the verdicts will be. What turns out not to lie on the way is kept but not looked at. So the
-answer never depends on how many probes run at a time, on any line.
+Several positions can be asked for at once: the one that a single prober would be asked for, and
+those that it would be asked for next, whatever the verdicts will be. What turns out not to lie on
+the way is kept but not looked at. So the answer never depends on how many probes run at a time.
 
 Public: `Bisection`, `Change`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, TypeVar
 
 __all__ = ["Bisection", "Change"]
@@ -72,8 +76,10 @@ class Bisection(Generic[V]):
         if before == after:
             raise ValueError(f"both ends are {before}: there is no change to search for")
         self._size = size
-        # What a single prober would have asked for by now, and everything that was told.
-        self._path: dict[int, V | None] = {0: before, size - 1: after}
+        # Where a single prober would be by now, and everything that was told.
+        self._state: tuple[_Interval[V], ...] = (
+            _Interval(0, size - 1, before, after, (range(1, size - 1),)),
+        )
         self._told: dict[int, V | None] = {}
 
     def tell(self, position: int, verdict: V | None) -> None:
@@ -81,72 +87,99 @@ class Bisection(Generic[V]):
         if not 0 <= position < self._size:
             raise IndexError(f"position {position} is not on a line of {self._size}")
         self._told[position] = verdict
-        while (step := _next(self._path)) in self._told and step is not None:
-            self._path[step] = self._told[step]
+        while (widest := _widest(self._state)) is not None and widest.step in self._told:
+            self._state = _after(self._state, widest, self._told[widest.step])
 
     def ask(self, k: int = 1) -> list[int]:
         """Up to `k` positions to probe now, the most useful first; none when the search is done."""
         wanted: list[int] = []
-        futures = [self._path]
+        futures = [self._state]
         while futures and len(wanted) < k:
-            path = futures.pop(0)
-            step = _next(path)
-            if step is None:
+            state = futures.pop(0)
+            widest = _widest(state)
+            if widest is None:
                 continue
-            if step in self._told:
-                futures.append({**path, step: self._told[step]})
+            if widest.step in self._told:
+                futures.append(_after(state, widest, self._told[widest.step]))
                 continue
-            if step not in wanted:
-                wanted.append(step)
-            last = max(p for p in path if p < step and path[p] is not None)
-            first = min(p for p in path if p > step and path[p] is not None)
-            # Equal to the far end of an interval means one half, equal to the near end the other.
-            futures += [{**path, step: path[first]}, {**path, step: path[last]}]
+            if widest.step not in wanted:
+                wanted.append(widest.step)
+            # Equal to the far end of the interval means one half, equal to the near end the other.
+            futures += [_after(state, widest, end) for end in (widest.after, widest.before)]
         return wanted
 
     def changes(self) -> list[Change[V]]:
         """The changes as far as they are known: exact when nothing more is asked for."""
-        found = []
-        for last, first in _pairs(self._path):
-            before, after = self._path[last], self._path[first]
-            assert before is not None and after is not None  # noqa: S101, PT018 - the invariant
-            between = tuple(p for p in range(last + 1, first) if p in self._path)
-            found.append(Change(last, first, before, after, between))
-        return found
+        return [
+            Change(one.last, one.first, one.before, one.after, one.untestable())
+            for one in self._state
+        ]
 
     def left(self) -> int:
-        """How many more steps it takes, if all that is left can be tested and has one of two verdicts."""
-        return sum((len(_open(self._path, *pair))).bit_length() for pair in _pairs(self._path))
+        """How many more steps it takes, if what is left can be tested and has no third verdict."""
+        return sum(one.size.bit_length() for one in self._state)
 
 
-def _pairs(path: Mapping[int, object]) -> list[tuple[int, int]]:
-    """Neighbouring tested positions with different verdicts."""
-    tested = sorted(p for p, verdict in path.items() if verdict is not None)
-    pairs = zip(tested, tested[1:], strict=False)
-    return [(a, b) for a, b in pairs if path[a] != path[b]]
+@dataclass(frozen=True)
+class _Interval(Generic[V]):
+    """Two positions with different verdicts, and what is not known between them."""
+
+    last: int
+    first: int
+    before: V
+    after: V
+    free: tuple[range, ...]
+    """Runs of positions that can be asked for; what lies between the runs could not be tested."""
+
+    @cached_property
+    def size(self) -> int:
+        """How many positions can be asked for."""
+        return sum(map(len, self.free))
+
+    def untestable(self) -> tuple[int, ...]:
+        """The positions that could not be tested."""
+        free = {position for run in self.free for position in run}
+        return tuple(p for p in range(self.last + 1, self.first) if p not in free)
+
+    @cached_property
+    def step(self) -> int:
+        """The position to ask for.
+
+        Broken builds come in runs. So first the two outer runs are halved, which leaves a broken
+        one behind in about 2 log n steps wherever it begins and ends; then what is inside.
+        """
+
+        def promise(run: range) -> tuple[bool, int]:
+            outer = run.start == self.last + 1 or run.stop == self.first
+            return outer, len(run)
+
+        best = max(self.free, key=promise)
+        return best[(len(best) - 1) // 2]
+
+    def told(self, position: int, verdict: V | None) -> tuple[_Interval[V], ...]:
+        """What is left of the interval when the verdict of a position inside is known."""
+        left = tuple(cut for run in self.free if (cut := range(run.start, min(run.stop, position))))
+        right = tuple(
+            cut for run in self.free if (cut := range(max(run.start, position + 1), run.stop))
+        )
+        if verdict is None:
+            return (_Interval(self.last, self.first, self.before, self.after, left + right),)
+        halves = (
+            _Interval(self.last, position, self.before, verdict, left),
+            _Interval(position, self.first, verdict, self.after, right),
+        )
+        return tuple(half for half in halves if half.before != half.after)
 
 
-def _open(path: Mapping[int, object], last: int, first: int) -> list[int]:
-    return [p for p in range(last + 1, first) if p not in path]
+def _widest(state: tuple[_Interval[V], ...]) -> _Interval[V] | None:
+    """The interval with the most left to ask for, the first of several; None if nothing is left."""
+    widest = max(state, key=lambda one: one.size)
+    return widest if widest.size else None
 
 
-def _next(path: Mapping[int, object]) -> int | None:
-    """The position to ask for: the middle of the widest interval, away from what could not be tested."""
-    best: tuple[int, int, list[int]] | None = None
-    for last, first in _pairs(path):
-        free = _open(path, last, first)
-        if free and (best is None or len(free) > len(best[2])):
-            best = last, first, free
-    if best is None:
-        return None
-    last, first, free = best
-    broken = [p for p in range(last + 1, first) if p in path]
-    middle = (last + first) // 2
-    # A run of broken builds is left behind in about log n steps: each one met doubles the distance kept.
-    reach = min((first - last) // 4, (1 << len(broken)) - 1)
-
-    def cost(position: int) -> tuple[int, int, int]:
-        near = min((abs(position - b) for b in broken), default=reach)
-        return max(0, reach - near), abs(position - middle), position
-
-    return min(free, key=cost)
+def _after(
+    state: tuple[_Interval[V], ...], interval: _Interval[V], verdict: V | None
+) -> tuple[_Interval[V], ...]:
+    """The state when the verdict of an interval's step is known."""
+    index = state.index(interval)
+    return state[:index] + interval.told(interval.step, verdict) + state[index + 1 :]

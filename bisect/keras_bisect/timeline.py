@@ -33,7 +33,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Place:
-    """One side of a transition, at each grain it was narrowed to; None where it was not, or where there is none."""
+    """One side of a transition, at each grain; None where it was not narrowed, or there is none."""
 
     release: str | None = None
     nightly: str | None = None
@@ -52,9 +52,9 @@ class Transition:
     first: Place
     """The first build with the verdict `after`."""
     files: tuple[str, ...] = ()
-    """The smallest set of files that, taken from `first` into `last`, flips the verdict; empty if not looked for."""
+    """A smallest set of files that, put on `last`, flips the verdict; empty if not looked for."""
     between: tuple[Entry, ...] = ()
-    """Builds between the two that could not be tested. If there are any, the answer is this range."""
+    """Builds between the two that could not be tested; if there are any, the answer is a range."""
     notes: tuple[str, ...] = ()
     """What a person must know to read the answer right, such as why it stops at a release."""
 
@@ -67,7 +67,7 @@ def kind_of(before: Verdict, after: Verdict) -> Kind:
 
 
 def transitions(entries: Sequence[Entry]) -> list[Transition]:
-    """Where the verdict changes, in order. Untestable builds are passed over, and named in `between`."""
+    """Where the verdict changes, in order. Untestable builds are passed over, but named."""
     found: list[Transition] = []
     last: Entry | None = None
     between: list[Entry] = []
@@ -96,7 +96,7 @@ def reference(outcomes: Sequence[Outcome]) -> Failure | None:
     It is the one that most builds show; of several, the one that the newest build shows.
     """
     failures = [failure for failure in map(learn, outcomes) if failure is not None]
-    # A build that does not import, or a hang, is a failure to go by only if no script failure was seen.
+    # An import that fails, or a hang, is a failure to go by only if no script failed.
     telling = [f for f in failures if not f.importing and f.code is not None] or failures
     if not telling:
         return None
@@ -107,8 +107,9 @@ def reference(outcomes: Sequence[Outcome]) -> Failure | None:
 def line_of(entries: Sequence[Entry]) -> str:
     """A timeline as one line: runs of one verdict, each with its first and last build.
 
-    >>> line_of([Entry("3.0.0", Verdict.GOOD, ""), Entry("3.1.0", Verdict.GOOD, ""), Entry("3.2.0", Verdict.BAD, "")])
-    '✓ 3.0.0 – 3.1.0  ✗ 3.2.0'
+    >>> verdicts = {"3.0.0": Verdict.GOOD, "3.1.0": Verdict.GOOD, "3.2.0": Verdict.BAD}
+    >>> line_of([Entry(build, verdict, "") for build, verdict in verdicts.items()])
+    '✓ 3.0.0-3.1.0  ✗ 3.2.0'
     """
     runs: list[list[Entry]] = []
     for entry in entries:
@@ -118,6 +119,6 @@ def line_of(entries: Sequence[Entry]) -> str:
             runs.append([entry])
     parts = []
     for run in runs:
-        ends = run[0].build if len(run) == 1 else f"{run[0].build} – {run[-1].build}"
+        ends = run[0].build if len(run) == 1 else f"{run[0].build}-{run[-1].build}"
         parts.append(f"{SYMBOLS[run[0].verdict]} {ends}")
     return "  ".join(parts)

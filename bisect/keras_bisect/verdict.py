@@ -1,8 +1,9 @@
 """An outcome, held against a signature, gives a verdict. Pure.
 
-A bisect means something only if every *bad* is the same failure. So the failure is learned once, from a build that is
-known to be bad (`learn`), and every other outcome is judged by it (`judge`): another failure is `different`, and what
-says nothing about the question is `untestable`. Neither is ever taken for `good` or `bad`.
+A bisect means something only if every *bad* is the same failure. So the failure is learned once,
+from a build that is known to be bad (`learn`), and every other outcome is judged by it (`judge`):
+another failure is `different`, and what says nothing about the question is `untestable`. Neither is
+ever taken for `good` or `bad`.
 
 Public: `Verdict`, `Judged`, `Signature`, `Failure`, `learn`, `judge`, `first_look`.
 """
@@ -19,6 +20,8 @@ from keras_bisect.outcome import Ended, Outcome, Raised
 
 __all__ = ["Failure", "Judged", "Signature", "Verdict", "first_look", "judge", "learn"]
 
+MESSAGE_KEPT = 400
+"""Characters of a message that count."""
 UNTESTABLE_CODE = 125
 """The exit code by which a script says that it cannot tell, as for `git bisect run`."""
 
@@ -60,8 +63,9 @@ class Signature(Protocol):
 class Failure:
     """The signature of any script: how it ended, and what it raised.
 
-    Messages are compared after `normalise`; the frame inside Keras counts only where the message says next to
-    nothing (`KeyError: 'a'`), since frames move with every refactoring and messages rarely do.
+    Messages are compared after `normalise`; the frame inside Keras counts only where the message
+    says next to nothing (`KeyError: 'a'`), since frames move with every refactoring and messages
+    rarely do.
     """
 
     ended: Ended
@@ -97,16 +101,23 @@ class Failure:
 
 
 def normalise(message: str) -> str:
-    """A message without what changes from run to run: colours, addresses, numbers, paths, white space.
+    """A message without what changes from run to run: addresses, numbers, paths, white space.
 
     >>> normalise("Tensor at 0x7f3a of shape (2, 31) in /tmp/x1/repro.py")
     'Tensor at # of shape (#, #) in …/repro.py'
     """
+    while (plainer := _plainer(message)) != message:
+        message = plainer
+    return message
+
+
+def _plainer(message: str) -> str:
     message = re.sub("\x1b\\[[0-9;]*m", "", message)
     message = re.sub(r"(?:/[\w.+-]+)+/([\w.+-]+)", r"…/\1", message)
     message = re.sub(r"0x[0-9a-fA-F]+", "#", message)
-    message = re.sub(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[-+]?\d+)?", "#", message)
-    return " ".join(message.split())[:400]
+    # Also `1.` and `.5`, as NumPy prints them, and versions.
+    message = re.sub(r"(?<![\w.])-?\.?\d[\d.]*(?:e[-+]?\d+)?", "#", message)
+    return " ".join(message.split())[:MESSAGE_KEPT]
 
 
 def first_look(outcome: Outcome) -> Judged:
@@ -122,12 +133,12 @@ def first_look(outcome: Outcome) -> Judged:
 
 
 def learn(outcome: Outcome) -> Failure | None:
-    """The signature of the failure that a bad build shows; None if it does not fail, or itself says `untestable`.
+    """The signature of the failure that a bad build shows; None if it shows none.
 
-    A hang, a lack of memory or an import that fails says nothing by itself, but where somebody knows that a build is
-    bad, it is the failure they mean.
+    A hang, a lack of memory or an import that fails says nothing by itself, but where somebody
+    knows that a build is bad, it is the failure they mean.
     """
-    if _passed(outcome) or _gave_up(outcome) is not None:
+    if (outcome.ended is Ended.EXIT and outcome.code == 0) or _gave_up(outcome) is not None:
         return None
     return Failure.of(outcome)
 
@@ -146,14 +157,18 @@ def judge(outcome: Outcome, signature: Signature) -> Judged:
 
 
 def _passed(outcome: Outcome) -> bool:
-    return outcome.ended is Ended.EXIT and outcome.code == 0 and outcome.loaded is not None
+    # A script that goes on without keras has shown nothing.
+    tested = outcome.loaded is not None and outcome.import_error is None
+    return outcome.ended is Ended.EXIT and outcome.code == 0 and tested
 
 
 def _gave_up(outcome: Outcome) -> str | None:
     """Why an outcome can be no answer whatever the question was."""
     if outcome.ended is Ended.EXIT and outcome.code == UNTESTABLE_CODE:
         return "the script exits 125" + (
-            f": keras does not import: {outcome.import_error}" if outcome.import_error else _last(outcome)
+            f": keras does not import: {outcome.import_error}"
+            if outcome.import_error
+            else _last(outcome)
         )
     if outcome.loaded is None and outcome.import_error is None:
         return f"the script ended before it imported keras: {_describe(outcome)}"

@@ -1,9 +1,15 @@
-"""What Keras promises, as numbered rules: the only ground on which anything is called wrong.
+"""What Keras promises: the rules that an oracle may call a behaviour wrong by, as data.
 
-A rule is one sentence, where it stands, and how strong it is. A finding carries the strength of the
-rule it breaks, and only `contract` findings are worth filing without a second thought.
+A number is wrong only because a sentence says so. Each rule is one such sentence in our own words,
+with the place where Keras says it and how strongly:
 
-Public: `Rule`, `Strength`, `RULES`, `rule`, `strongest`.
+- `contract`: the documentation or a maintainer says so. Worth filing.
+- `inconsistent`: no sentence says so, but two siblings disagree (loss and metrics, optree and
+  dm-tree, one release and the next). Worth showing, filed with that word.
+
+A rule's id never changes and is never given to another rule: stored findings name it.
+
+Public: `Rule`, `Strength`, `RULES` (by id, in order), `rule`, `strongest`. Pure data.
 """
 
 from __future__ import annotations
@@ -15,244 +21,264 @@ from typing import Final, Literal
 
 __all__ = ["RULES", "Rule", "Strength", "rule", "strongest"]
 
-Strength = Literal["contract", "inconsistent", "unspecified"]
-"""`contract`: a sentence of the documentation, or a maintainer's word. `inconsistent`: no sentence says
-so, but two siblings disagree (two arguments, two tree implementations, two releases). `unspecified`:
-neither; recorded, never filed."""
-
-STRENGTHS: Final[tuple[Strength, ...]] = ("contract", "inconsistent", "unspecified")
-
-COMPILE: Final = "https://keras.io/api/models/model_training_apis/"
-TRAINING: Final = "https://keras.io/guides/training_with_built_in_methods/"
-FUNCTIONAL: Final = "https://keras.io/guides/functional_api/"
-TREE: Final = "https://keras.io/api/utils/tree/"
-THREADS: Final = "https://github.com/keras-team/keras/issues/20346"
-CODE: Final = "https://github.com/keras-team/keras/blob/master/keras/src/trainers/compile_utils.py"
+Strength = Literal["contract", "inconsistent"]
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One promise."""
+    """One sentence that Keras owes its users, where it is said, and how strongly."""
 
     id: str
     sentence: str
     source: str
-    """Where the sentence, or the code that has to do without one, can be read."""
     strength: Strength
 
 
-def _rules(*rules: tuple[str, str, str, Strength]) -> Mapping[str, Rule]:
-    return MappingProxyType({given[0]: Rule(*given) for given in rules})
+_COMPILE: Final = "https://keras.io/api/models/model_training_apis/#compile-method"
+_FIT: Final = "https://keras.io/api/models/model_training_apis/#fit-method"
+_TRAIN_GUIDE: Final = "https://keras.io/guides/training_with_built_in_methods/"
+_FUNCTIONAL_GUIDE: Final = (
+    "https://keras.io/guides/functional_api/#models-with-multiple-inputs-and-outputs"
+)
+_SAVING: Final = "https://keras.io/api/models/model_saving_apis/"
+_TREE: Final = "https://github.com/keras-team/keras/blob/master/keras/src/tree/tree_api.py"
+_MAINTAINER: Final = "https://github.com/keras-team/keras/issues/20346"
+_CODE: Final = "https://github.com/keras-team/keras/blob/master/keras/src/trainers/compile_utils.py"
 
+_CONTRACT: Final = "contract"
+_INCONSISTENT: Final = "inconsistent"
 
-RULES: Final[Mapping[str, Rule]] = _rules(
-    (
+_ALL: Final[tuple[Rule, ...]] = (
+    Rule(
         "R1",
-        "One loss given to a model of several outputs is used for each of them.",
-        TRAINING,
-        "contract",
+        "One loss for a model of several outputs goes to each of them.",
+        _TRAIN_GUIDE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R2",
-        "A list of losses is paired with the outputs in the order in which the model was given them.",
-        TRAINING,
-        "contract",
+        "A list of losses goes to the outputs in the order in which the model was given them; "
+        "for a dict of outputs that is the order in which the dict is written.",
+        _FUNCTIONAL_GUIDE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R3",
-        "A dict of losses is paired by output name, in whatever order its keys or the outputs stand.",
-        TRAINING,
-        "contract",
+        "A dict of losses goes by the names of the outputs, in whatever order names, keys and "
+        "outputs stand. The name is the key in a dict of outputs, else the name of the layer.",
+        _TRAIN_GUIDE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R4",
-        "An output without a loss (None in a list, no key in a dict) adds nothing to the total.",
-        TRAINING,
-        "contract",
+        "An output may go without a loss (None, or no key in the dict), and then adds nothing "
+        "to the total.",
+        _TRAIN_GUIDE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R5",
-        "Loss weights are paired in order as a list and by name as a dict; the total is the weighted sum.",
-        COMPILE,
-        "contract",
+        "Loss weights go to the outputs in order (list) or by name (dict), whatever kind the "
+        "losses are, and the total is the sum of the losses so weighted.",
+        _COMPILE,
+        _CONTRACT,
     ),
-    ("R6", "The loss reported for one output is the one before weighting.", CODE, "inconsistent"),
-    (
+    Rule(
+        "R6",
+        "The loss that is reported for one output is not weighted (since 3.7.0).",
+        _CODE,
+        _INCONSISTENT,
+    ),
+    Rule(
         "R7",
-        "Metrics are paired by name as a dict and in order as a list of the outputs' length.",
-        COMPILE,
-        "contract",
+        "Metrics go to the outputs by name (a dict of names or lists of them) or in order "
+        "(a list as long as the outputs).",
+        _COMPILE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R8",
-        "Numbers are reported as <output>_loss and <output>_<metric>, without a prefix for one output.",
-        CODE,
-        "inconsistent",
+        "What is reported is called <output>_loss and <output>_<metric>; with one output there "
+        "is no prefix.",
+        _CODE,
+        _INCONSISTENT,
     ),
-    (
+    Rule(
         "R9",
-        "Weighted metrics are paired as metrics are, and use the sample weights.",
-        COMPILE,
-        "inconsistent",
+        "Weighted metrics go as metrics do, and use the sample weights.",
+        _COMPILE,
+        _INCONSISTENT,
     ),
-    (
+    Rule(
         "R10",
-        "Targets are paired with the outputs in order as a list and by name as a dict.",
-        TRAINING,
-        "contract",
+        "Targets go to the outputs in order (list) or by name (dict).",
+        _TRAIN_GUIDE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R11",
-        "Targets may be a dict where the outputs are a list; they are paired by name.",
-        THREADS,
-        "contract",
+        "A dict of targets may be given to a model whose outputs are a list, and goes by name, "
+        "for losses and for metrics.",
+        _MAINTAINER,
+        _CONTRACT,
     ),
-    (
-        "R12",
-        "A tuple where a list could stand, or a list for a tuple, means the same.",
-        THREADS,
-        "contract",
-    ),
-    (
+    Rule("R12", "A tuple and a list mean the same.", _MAINTAINER, _CONTRACT),
+    Rule(
         "R13",
-        "Nested losses and metrics mirror the nested structure of the outputs.",
-        THREADS,
-        "contract",
+        "Nested losses and metrics follow the nesting of the outputs.",
+        _MAINTAINER,
+        _CONTRACT,
     ),
-    ("R14", "One array of sample weights is used for every output.", COMPILE, "contract"),
-    (
+    Rule(
+        "R14",
+        "One array of sample weights serves every output; a list or a dict goes as targets do.",
+        _FIT,
+        _INCONSISTENT,
+    ),
+    Rule(
         "R15",
-        "Class weights serve a model of one output; with more they are refused with a clear error.",
-        CODE,
-        "inconsistent",
+        "Class weights serve a model of one output, and are refused in so many words with more.",
+        _FIT,
+        _INCONSISTENT,
     ),
-    (
+    Rule(
         "R16",
-        "A dict prediction has the keys of the outputs, and under each its own output.",
-        CODE,
-        "contract",
+        "A dict prediction has the keys of the outputs, and each key holds its own output.",
+        _FUNCTIONAL_GUIDE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R17",
-        "The order of the keys of a dict that the user passes never changes a number.",
-        COMPILE,
-        "contract",
+        "The order of the keys in a dict that the user passes never changes a number.",
+        _TRAIN_GUIDE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R18",
-        "An OrderedDict, or another kind of dict, means what a dict with its keys means.",
-        TREE,
-        "inconsistent",
+        "An OrderedDict, or another kind of dict, means what a dict means.",
+        _TREE,
+        _INCONSISTENT,
     ),
-    (
+    Rule(
         "R19",
-        "fit, evaluate, train_on_batch and test_on_batch, eager and compiled, agree on the numbers.",
-        COMPILE,
-        "contract",
+        "fit, evaluate, train_on_batch and test_on_batch give the same numbers, from whatever "
+        "kind of data, eager, as a graph or compiled.",
+        _FIT,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R20",
-        "A model that was saved and loaded, cloned, or rebuilt from its config routes as before.",
-        COMPILE,
-        "contract",
+        "A model that was saved and loaded, cloned, or rebuilt from its config does as before.",
+        _SAVING,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R21",
-        "Inputs given as a dict are paired by input name, in whatever order the keys stand.",
-        FUNCTIONAL,
-        "contract",
+        "A dict of inputs goes by the names of the inputs, in whatever order its keys stand.",
+        _FUNCTIONAL_GUIDE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R22",
-        "evaluate returns its numbers in the order of the metrics that compile was given.",
-        COMPILE,
-        "contract",
+        "evaluate returns a list in the order of the metrics as compiled, and metrics_names "
+        "matches it.",
+        _COMPILE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R23",
-        "Each output that has a loss is reported once, with its own number.",
-        COMPILE,
-        "contract",
+        "Each output with a loss is reported once, with its own number.",
+        _COMPILE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R24",
-        "A key that no output has is refused or ignored; it never shifts the others.",
-        COMPILE,
-        "contract",
+        "A key that no output or input has is refused or ignored; it never moves the others.",
+        _COMPILE,
+        _CONTRACT,
     ),
-    ("R25", "An optional input may be None, by name or by position.", FUNCTIONAL, "contract"),
-    (
+    Rule("R25", "An optional input may be None, by name or by position.", _FIT, _CONTRACT),
+    Rule(
         "R26",
-        "Layers held in a list are paired by position, in a dict by key, when weights are loaded.",
-        COMPILE,
-        "contract",
+        "Layers in a list by position, layers in a dict by key: saved weights come back so.",
+        _SAVING,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "R27",
-        "A symbolic call and an eager call agree on which input goes where.",
-        FUNCTIONAL,
-        "contract",
+        "A symbolic call, compute_output_spec and an eager call agree on inputs and shapes.",
+        _FUNCTIONAL_GUIDE,
+        _CONTRACT,
     ),
-    ("R28", "A compiled model inside another keeps its metrics to itself.", COMPILE, "contract"),
-    (
+    Rule(
+        "R28",
+        "A compiled model inside another keeps its metrics, and the outer one reports its own.",
+        _COMPILE,
+        _CONTRACT,
+    ),
+    Rule(
         "R29",
-        "A loss on a part of the outputs receives the whole of that part.",
-        THREADS,
-        "inconsistent",
+        "A loss over several targets, or on a part of the structure, is given all of that part.",
+        _MAINTAINER,
+        _INCONSISTENT,
     ),
-    (
+    Rule(
         "T1",
-        "pack_sequence_as(s, flatten(s)) gives s back, with its types and the order of its keys.",
-        TREE,
-        "contract",
+        "pack_sequence_as(s, flatten(s)) is s again, with its types and the order of its keys.",
+        _TREE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "T2",
         "A dict is flattened in the order of its sorted keys, an OrderedDict in its own.",
-        TREE,
-        "contract",
+        _TREE,
+        _CONTRACT,
     ),
-    (
-        "T3",
-        "The order in which the keys of a dict were inserted does not change flatten.",
-        TREE,
-        "contract",
-    ),
-    (
+    Rule("T3", "The order in which a dict was filled never changes flatten.", _TREE, _CONTRACT),
+    Rule(
         "T4",
-        "flatten_with_path gives the leaves of flatten, in its order, each with its path.",
-        TREE,
-        "contract",
+        "flatten_with_path gives the leaves of flatten in its order, and a path leads to its leaf.",
+        _TREE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "T5",
-        "map_structure keeps the structure and applies the function to each leaf.",
-        TREE,
-        "contract",
+        "map_structure keeps the structure and maps the leaves; with several structures the "
+        "leaves of one path meet.",
+        _TREE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "T6",
-        "map_structure_up_to goes no deeper than the shallow structure, where None is a leaf.",
-        TREE,
-        "contract",
+        "map_structure_up_to stops at the shallow structure, where None is a leaf.",
+        _TREE,
+        _CONTRACT,
     ),
-    (
+    Rule(
         "T7",
-        "assert_same_structure and assert_same_paths accept and refuse what they document.",
-        TREE,
-        "contract",
+        "assert_same_structure and assert_same_paths accept and refuse what they say; kinds of "
+        "dict with the same keys are one structure.",
+        _TREE,
+        _CONTRACT,
     ),
-    ("T8", "is_nested, lists_to_tuples and traverse do what they document.", TREE, "contract"),
-    ("T9", "optree and dm-tree give the same answers.", TREE, "inconsistent"),
+    Rule("T8", "is_nested, lists_to_tuples and traverse do what they say.", _TREE, _CONTRACT),
+    Rule(
+        "T9",
+        "Every implementation of keras.tree gives the same answer.",
+        _TREE,
+        _INCONSISTENT,
+    ),
 )
 
-
-def rule(id: str) -> Rule:  # noqa: A002 - what a rule's number is called
-    """The rule with a number, such as `R3`. Raises `KeyError` for one that does not exist."""
-    return RULES[id]
+RULES: Final[Mapping[str, Rule]] = MappingProxyType({one.id: one for one in _ALL})
 
 
-def strongest(ids: Iterable[str]) -> Strength:
-    """The strength of a finding that breaks these rules: that of the strongest of them."""
-    found = {RULES[one].strength for one in ids}
-    return next((strength for strength in STRENGTHS if strength in found), "unspecified")
+def rule(identity: str) -> Rule:
+    """Return the rule of an id such as `R11`; `KeyError` where there is none."""
+    return RULES[identity]
+
+
+def strongest(identities: Iterable[str]) -> Strength:
+    """Return the strength of a finding that breaks these rules: that of its strongest rule."""
+    found = {RULES[identity].strength for identity in identities}
+    return "contract" if "contract" in found else "inconsistent"

@@ -9,24 +9,27 @@ Public: `AnyCase`, `Reading`, `CaseSignature`, `explain`, `render`, `load`, `dum
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from keras_bisect.errors import UsageError
-from keras_bisect.outcome import Ended, Outcome
+from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.probe import Script
 from keras_bisect.verdict import Failure
 from keras_repro import case as routing_case
 from keras_repro import oracle, routing, script, tree_laws, tree_script
 from keras_repro.case import Case
 from keras_repro.contract import Strength, strongest
-from keras_repro.routing import Wired
+from keras_repro.routing import Fault
 from keras_repro.tree_case import TreeCase
 
 __all__ = ["AnyCase", "CaseSignature", "Reading", "dump", "explain", "load", "render"]
 
 AnyCase = Case | TreeCase
+
+HIDE_OPTREE = """
+sys.modules["optree"] = None  # Keras then takes dm-tree
+"""
 
 
 @dataclass(frozen=True)
@@ -38,8 +41,8 @@ class Reading:
     """Ids of the rules that are broken."""
     sentences: tuple[str, ...]
     """What happened, one sentence each, for a person."""
-    wires: tuple[Wired, ...] = ()
-    """Which target, loss and weight each output met; empty where that is not the question."""
+    faults: tuple[Fault, ...] = ()
+    """What reached the wrong output, the gravest first; empty where that is not the question."""
 
     @property
     def strength(self) -> Strength:
@@ -82,28 +85,28 @@ def explain(case: AnyCase, outcome: Outcome) -> Reading | None:
         same = [breach.sentence for breach in breaches if breach.rule == first.rule]
         return Reading(first.signature, (first.rule,), tuple(dict.fromkeys(same)))
     if outcome.raised is not None:
+        refused = routing.refusal(case, outcome.raised.type, outcome.raised.message)
+        return Reading(f"refused: {refused.signature}", refused.rules, refused.sentences)
+    table = script.read_table(outcome.stdout)
+    read = routing.read(case, {name: got for name, (_, got) in table.items() if got is not None})
+    if read.right:
         return _failed(case, outcome)
-    read = routing.read(case, script.read_table(outcome.stdout))
-    if read is None:
-        return _failed(case, outcome)
-    return Reading(read.signature, read.rules, read.sentences, read.wires)
+    return Reading(read.signature, read.rules, read.sentences, read.faults)
 
 
 def _failed(case: AnyCase, outcome: Outcome) -> Reading:
-    """Keras refuses what a rule allows, or the script ended in a way that no number explains."""
+    """The script ended in a way that none of its numbers explains."""
     failure = Failure.of(outcome)
-    # Names of outputs stand in quotes in most messages; the same refusal names others in another case.
-    message = re.sub(r"""(?<!\w)(['"`]).{0,60}?\1(?!\w)""", "'…'", failure.message)
-    what = f"{failure.type}: {message}" if failure.type else str(failure)
     rules = case.laws if isinstance(case, TreeCase) else oracle.rules_of(case)
-    said = f"Keras refuses it: {outcome.raised}" if outcome.raised else f"the script {failure}"
-    return Reading(f"refused: {what}", tuple(rules), (said[:300],))
+    return Reading(f"failed: {failure}", tuple(rules), (f"the script {failure}",))
 
 
-def render(case: AnyCase) -> Script:
-    """The script of a case."""
-    module = tree_script if isinstance(case, TreeCase) else script
-    return Script(module.render(case))  # type: ignore[arg-type]
+def render(case: AnyCase, tree: Tree = "optree") -> Script:
+    """The script of a case; for dm-tree, one that hides optree from Keras by itself."""
+    text = tree_script.render(case) if isinstance(case, TreeCase) else script.render(case)
+    if tree == "dm-tree":
+        text = text.replace("\ntry:\n", HIDE_OPTREE + "\ntry:\n", 1)
+    return Script(text)
 
 
 def dump(case: AnyCase) -> str:

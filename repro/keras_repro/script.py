@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import re
+import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -179,13 +180,21 @@ def _flat(node: _Node | str) -> str:
 def _lay(node: _Node | str, indent: int, before: str, after: str) -> str:
     """Return `node` between `before` and `after`, broken where the line is too long."""
     flat = f"{before}{_flat(node)}{after}"
-    if indent + len(flat) <= WIDTH or isinstance(node, str):
+    if indent + _columns(flat) <= WIDTH or isinstance(node, str):
         return " " * indent + flat + "\n"
     if isinstance(node, _After):
         return _lay(node.value, indent, before + node.before, after)
     margin = " " * indent
     entries = "".join(_lay(entry, indent + 4, "", ",") for entry in node.entries)
     return f"{margin}{before}{node.before}{node.opening}\n{entries}{margin}{node.closing}{after}\n"
+
+
+def _columns(text: str) -> int:
+    """Return how wide `text` is: formatters count two columns for a wide character."""
+    if text.isascii():
+        return len(text)
+    wide = sum(unicodedata.east_asian_width(character) in "WF" for character in text)
+    return len(text) + wide - sum(unicodedata.combining(character) > 0 for character in text)
 
 
 def _statement(before: str, node: _Node | str) -> str:

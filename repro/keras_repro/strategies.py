@@ -1,17 +1,20 @@
-"""Hypothesis strategies for cases: models of a few outputs and all the ways to compile and feed them.
+"""Hypothesis strategies for cases: models of a few outputs, compiled and fed in all ways.
 
     from hypothesis import given
     from keras_repro.strategies import cases, trees
 
-Each dimension is drawn independently of the others, and shrinks to its plainest form on its own: fewer
-outputs, a list before a tuple before a dict, one value before a list before a dict, nothing before
-something, names to the start of the alphabet. Only what a rule of `contract.py` allows is drawn.
+Each dimension is drawn independently of the others, and shrinks to its plainest form on its own:
+fewer outputs, a list before a tuple before a dict, one value before a list before a dict, nothing
+before something, names to the start of the alphabet. Only what a rule of `contract.py` allows is
+drawn. What the rules leave open is not: what loss weights and a list of lists of metrics mean for
+one output, and which loss weights and metrics go with an output that has no loss.
 
 Public: `cases`, `names`, and `trees`, `tree_cases` from `tree_strategies`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -31,6 +34,9 @@ ENTRIES: tuple[Entry, ...] = ("evaluate", "test_on_batch", "train_on_batch", "fi
 # Names that have confused a sort or a prefix match somewhere: capitals sort before small letters,
 # digits as text, one name is the beginning of another, some are words that Keras itself reports.
 SURPRISING = ("B", "A", "a_b", "ab", "out_10", "out_2", "x1", "Z", "mae", "é", "日本")
+
+# The name of an output becomes a scope in a TensorFlow graph, which takes these characters alone.
+SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.-]*")
 
 
 def names() -> st.SearchStrategy[str]:
@@ -53,10 +59,11 @@ def cases(
         max_outputs: at most this many outputs, up to 4.
         containers: of the outputs, the plainest first.
         entries: the methods that are called, the plainest first.
-        eager: True and False fix `run_eagerly`; None draws it.
+        eager: True and False fix `run_eagerly`; None draws it. A model with a name that a
+            TensorFlow graph cannot take (`é`) is eager in any case.
     """
-    # The names are drawn from the last output to the first, so that a failure that needs them out of
-    # order shrinks to `b, a`: the first name that is drawn becomes an "a", the next the least after it.
+    # The names are drawn from the last output to the first, so that a failure that needs them out
+    # of order shrinks to `b, a`: the first that is drawn becomes an "a", the next the least after.
     drawn = draw(st.lists(names(), min_size=1, max_size=max_outputs, unique=True))[::-1]
     count = len(drawn)
     constants = CONSTANTS[count]
@@ -73,16 +80,24 @@ def cases(
     loss = draw(_loss(called, losses, partial=targets_by_name))
     by_name = _by_name(called, constants.targets)
     targets = draw(by_name) if targets_by_name else InOrder(constants.targets)
+    partial = isinstance(loss, InOrder | ByName) and sum(map(bool, _values(loss))) < count
+    weighted = count > 1 and not partial
+    eagerly = draw(st.sampled_from((True, False))) if eager is None else eager
+    graph = all(SCOPE.fullmatch(name) for name in (*called, *drawn))
     return Case(
         outputs=outputs,
         container=container,
         loss=loss,
         targets=targets,
-        loss_weights=draw(_optional(called, constants.weights)),
-        metrics=draw(_metrics(called)),
+        loss_weights=draw(_optional(called, constants.weights)) if weighted else None,
+        metrics=None if partial else draw(_metrics(called)),
         entry=draw(st.sampled_from(entries)),
-        eager=draw(st.sampled_from((True, False))) if eager is None else eager,
+        eager=eagerly or not graph,
     )
+
+
+def _values(given: InOrder[T] | ByName[T]) -> tuple[T, ...]:
+    return given.values if isinstance(given, InOrder) else tuple(given.as_dict().values())
 
 
 def _by_name(called: Sequence[str], values: Sequence[T]) -> st.SearchStrategy[ByName[T]]:
@@ -122,7 +137,7 @@ def _loss(
 def _metrics(
     draw: st.DrawFn, called: Sequence[str]
 ) -> InOrder[tuple[str, ...]] | ByName[tuple[str, ...]] | None:
-    form = draw(st.sampled_from(("none", "dict", "list")))
+    form = draw(st.sampled_from(("none", "dict", "list") if len(called) > 1 else ("none", "dict")))
     if form == "none":
         return None
     choice = st.sampled_from((("mae",), ("mse",), ("mae", "mse")))

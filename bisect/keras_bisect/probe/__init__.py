@@ -1,4 +1,4 @@
-"""One run of one script under one build, in a process of its own, bounded in time, memory and output.
+"""Runs scripts under builds, each in a process of its own, bounded in time, memory and output.
 
 Public: `Prober`, `Script`, `Task`, `Host`, `Worker`.
 """

@@ -1,21 +1,24 @@
 """Runs one script in a process of its own and proves which Keras it loaded.
 
-The file stands alone (standard library only): a warm process forks and calls `run`, a fresh interpreter executes the
-file itself and reads the same job. So a script sees the same world either way.
+The file stands alone (standard library only): a warm process forks and calls `run`, a fresh
+interpreter executes the file itself and reads the same job. So a script sees the same world either
+way.
 
-The proof does not rest on the script's good will. A finder at the head of `sys.meta_path` sees the import of keras,
-whenever it comes, and reports over a pipe of its own what was loaded and what became of it; a script that ends in
-`os._exit` or a crash has reported by then.
+The proof does not rest on the script's good will. A finder at the head of `sys.meta_path` sees the
+import of keras, whenever it comes, and reports over a pipe of its own what was loaded and what
+became of it; a script that ends in `os._exit` or a crash has reported by then.
 """
 
 from __future__ import annotations
 
+import atexit
 import importlib.machinery
 import importlib.util
 import json
 import os
 import signal
 import sys
+import threading
 import traceback
 import types
 from collections.abc import Callable, Sequence
@@ -24,12 +27,14 @@ from typing import Any
 
 Report = Callable[[dict[str, Any]], None]
 
+ENCODING = "utf-8:replace"
+"""Of what a script prints, as `PYTHONIOENCODING` has it: the same on every machine."""
 MESSAGE_LIMIT = 4_000
 FRAMES_KEPT = 4
 
 
 def die_with_parent() -> None:
-    """Ask the kernel to kill this process when its parent dies (Linux; elsewhere the supervisor alone sees to it)."""
+    """Let the kernel kill this process when its parent dies (elsewhere than on Linux: nobody)."""
     if sys.platform == "linux":
         import ctypes
 
@@ -38,7 +43,7 @@ def die_with_parent() -> None:
 
 
 def prepare(path: str, tree: str, backend: str, home: str) -> None:
-    """Choose the Keras, the tree implementation and the backend that an import from here on will find.
+    """Choose the Keras, the tree implementation and the backend that an import will find.
 
     Args:
         path: the folder that holds `keras/`; it goes first on `sys.path`.
@@ -50,7 +55,7 @@ def prepare(path: str, tree: str, backend: str, home: str) -> None:
     os.environ["KERAS_HOME"] = home
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
-    # The store made the bytecode; what a probe would write is a difference between one probe and the next.
+    # The store made the bytecode; what a probe wrote would be a difference for the next.
     sys.dont_write_bytecode = True
     sys.path.insert(0, path)
     if tree == "dm-tree":
@@ -80,7 +85,7 @@ class Witness:
         return spec
 
     def keep_frames(self) -> None:
-        """Remember Keras' own frames of an error: Keras cuts them out of the traceback before anybody sees them."""
+        """Remember Keras' own frames of an error: Keras cuts them out of what others see."""
         module = sys.modules.get("keras.src.utils.traceback_utils")
         cut = getattr(module, "_process_traceback_frames", None)
         if cut is None:
@@ -136,7 +141,7 @@ def loaded() -> dict[str, str | None]:
 
 def keras_frames(tb: types.TracebackType | None) -> list[str]:
     """The frames of a traceback inside Keras, outermost first."""
-    root = os.path.dirname(getattr(sys.modules.get("keras"), "__file__", None) or "/nowhere/x")
+    root = str(Path(getattr(sys.modules.get("keras"), "__file__", None) or "/nowhere/x").parent)
     frames = [(f.filename, f.name) for f in traceback.extract_tb(tb)]
     inside = [(os.path.relpath(f, root), n) for f, n in frames if f.startswith(root + os.sep)]
     # The wrapper that filters tracebacks is in every one of them.
@@ -175,7 +180,7 @@ def execute(text: str, filename: str, report: Report, witness: Witness) -> int:
             return (stop.code or 0) & 0xFF
         print(stop.code, file=sys.stderr)
         return 1
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - however a script ends, it is an outcome
         report({"raised": describe(error, witness.frames)})
         # The frames of this file are not part of the script.
         shown = error.__traceback__.tb_next if error.__traceback__ else None
@@ -188,8 +193,8 @@ def run(job: dict[str, Any], report_fd: int) -> int:
     """Run the script of a job in this process; return its exit code.
 
     Args:
-        job: `text`, `filename`, `folder` (of the script, searched for its own modules; may be empty), and the
-            arguments of `prepare` unless keras is in the process already.
+        job: `text`, `filename`, `folder` (of the script, searched for its own modules; may be
+            empty), and the arguments of `prepare` unless keras is in the process already.
         report_fd: where one JSON document a line is written: `loaded`, `import_error`, `raised`.
     """
 
@@ -202,13 +207,40 @@ def run(job: dict[str, Any], report_fd: int) -> int:
         witness.keep_frames()
     else:
         prepare(job["path"], job["tree"], job["backend"], job["home"])
-        sys.meta_path.insert(0, witness)  # type: ignore[arg-type]
+        sys.meta_path.insert(0, witness)
     if job["folder"]:
         sys.path.insert(1, job["folder"])
     if "numpy" in sys.modules:
         # A forked process would repeat the random numbers of its siblings; a fresh one does not.
         sys.modules["numpy"].random.seed()
-    code = execute(job["text"], job["filename"], report, witness)
+    return flush(execute(job["text"], job["filename"], report, witness))
+
+
+def new_streams() -> None:
+    """Open the standard streams anew, on the descriptors 0 to 2, and forget older exit handlers.
+
+    What a forked process inherited of both is not the script's.
+    """
+    encoding, errors = ENCODING.split(":")
+    # They live as long as the process.
+    sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
+    errors = "backslashreplace"
+    sys.stderr = open(2, "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
+    for name in ("stdin", "stdout", "stderr"):
+        setattr(sys, f"__{name}__", getattr(sys, name))
+    atexit._clear()
+
+
+def end(code: int) -> int:
+    """Do in a forked process what Python does at its end: wait for threads, call exit handlers."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    return flush(code)
+
+
+def flush(code: int) -> int:
+    """Write out what was printed; the exit code, which is a failure if that fails."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -218,10 +250,8 @@ def run(job: dict[str, Any], report_fd: int) -> int:
 
 
 def main() -> None:
-    """A fresh interpreter: `python child.py JOB REPORT_FD` with the job as a JSON file."""
+    """A fresh interpreter: `python -P child.py JOB REPORT_FD` with the job as a JSON file."""
     die_with_parent()
-    # Python put the folder of this file first; nothing in it is the script's.
-    del sys.path[0]
     job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     # As Python itself ends: exit handlers and threads of the script have their turn.
     sys.exit(run(job, int(sys.argv[2])))

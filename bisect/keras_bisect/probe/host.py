@@ -1,13 +1,15 @@
-"""Supervises the processes of scripts under one build: one fork (or one fresh interpreter) a script.
+"""Supervises the scripts of one build: a fork (or a fresh interpreter) for each.
 
-A host is a process between the toolkit and the script. It is forked from the warm process, so it has TensorFlow and no
-keras; it forks again for each script, bounds the time, the memory and the output of what it forked, and reports. It
-leads a session of its own, and so does each script, so a signal to one does not reach the other. On Linux it adopts
-the orphans of its scripts (child subreaper) and the kernel kills a script whose host died. If the toolkit dies, the
-pipe to it closes, and the host kills what it started and ends: nothing outlives a `kill -9`.
+A host is a process between the toolkit and the script. It is forked from the warm process, so it
+has TensorFlow and no keras; it forks again for each script, bounds the time, the memory and the
+output of what it forked, and reports. It leads a session of its own, and so does each script, so a
+signal to one does not reach the other. On Linux it adopts the orphans of its scripts (child
+subreaper) and the kernel kills a script whose host died. If the toolkit dies, the pipe to it
+closes, and the host kills what it started and ends: nothing outlives a `kill -9`.
 
-With `share`, the host imports keras itself, once, and its scripts find it imported. That is for scripts that are known
-to do nothing before `import keras`; any other could no longer choose a backend or hide a module.
+With `share`, the host imports keras itself, once, and its scripts find it imported. That is for
+scripts that are known to do nothing before `import keras`; any other could no longer choose a
+backend or hide a module.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import psutil
 
@@ -41,6 +44,8 @@ TICK = 0.05
 """Seconds between two looks at the memory of a script."""
 TREE_TICK = 0.5
 """Seconds between two looks at the memory of everything it started, which costs more."""
+REAP_TICK = 0.002
+"""Seconds between two rounds of killing what a script left."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,8 @@ class HostSpec:
     """Import keras once, before the scripts are forked."""
     scratch: str
     """The folder for all working folders of one `Prober`; see `scratch` and `leave`."""
+    timeout: float
+    """Seconds that the import of keras may take if it is shared."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +72,7 @@ class Job:
 
     text: str
     filename: str
-    """Shown in tracebacks, and `__file__`; empty: the script is written into its working folder as `repro.py`."""
+    """Its `__file__`; empty: the text becomes `repro.py` in its working folder."""
     folder: str
     """Searched for modules of the script's own; may be empty."""
     timeout: float
@@ -106,7 +113,7 @@ class Tail:
 
 
 def serve(connection: Connection, spec: HostSpec) -> None:
-    """The life of a host: take jobs from the connection, send an `Outcome` or a `Fault` for each, until it closes."""
+    """The life of a host: take jobs, send an `Outcome` or a `Fault` each, until the pipe closes."""
     os.setsid()
     _adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -136,15 +143,15 @@ def serve(connection: Connection, spec: HostSpec) -> None:
 
 
 def scratch(folder: str) -> str:
-    """The folder for working folders; the toolkit removes it, or the last host to end if the toolkit is gone."""
-    os.makedirs(folder, mode=0o700, exist_ok=True)
+    """The folder for working folders; the toolkit removes it or, if that is gone, the last host."""
+    Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
 
 
 def leave(folder: str) -> None:
     """Remove the folder for working folders if nobody uses it."""
     with contextlib.suppress(OSError):
-        os.rmdir(folder)
+        Path(folder).rmdir()
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
@@ -159,7 +166,7 @@ class _Host:
         self._reports: list[dict[str, object]] = []
         if spec.share:
             child.prepare(spec.path, spec.tree, spec.backend, home)
-            _import_keras()
+            _import_keras(spec.timeout)
             # The collector would touch, and so copy, every page that the forks share.
             gc.freeze()
 
@@ -187,7 +194,7 @@ class _Host:
             ended=ended,
             code=code,
             seconds=time.monotonic() - start,
-            loaded=Loaded(**events["loaded"]) if "loaded" in events else None,
+            loaded=loaded(events.get("loaded")),
             import_error=raised(events.get("import_error")),
             raised=raised(events.get("raised")),
             stdout=streams[out].text(),
@@ -197,8 +204,9 @@ class _Host:
     def _job(self, job: Job, folder: str) -> dict[str, str]:
         filename = job.filename
         if not filename:
-            filename = os.path.join(folder, "repro.py")
-            Path(filename).write_text(job.text, "utf-8")
+            path = Path(folder, "repro.py")
+            path.write_text(job.text, "utf-8")
+            filename = str(path)
         spec = self._spec
         return {
             "text": job.text,
@@ -225,12 +233,11 @@ class _Host:
             null = os.open(os.devnull, os.O_RDONLY)
             for fd, wanted in ((null, 0), (ends[0], 1), (ends[1], 2)):
                 os.dup2(fd, wanted)
-            sys.stdin = open(0, closefd=False)  # noqa: SIM115, PTH123 - lives as long as the process
-            sys.stdout = open(1, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115, PTH123
-            sys.stderr = open(2, "w", encoding="utf-8", errors="replace", closefd=False)  # noqa: SIM115, PTH123
-            sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr  # type: ignore[misc]
+            child.new_streams()
             os.chdir(folder)
-            code = child.run(described, ends[2])
+            os.environ["TMPDIR"] = folder
+            tempfile.tempdir = None
+            code = child.end(child.run(described, ends[2]))
         except BaseException as error:  # noqa: BLE001 - nothing may unwind into the host's own frames
             os.write(2, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
         finally:
@@ -248,6 +255,7 @@ class _Host:
             stderr=ends[1],
             pass_fds=(ends[2],),
             start_new_session=True,
+            env={**os.environ, "PYTHONIOENCODING": child.ENCODING, "TMPDIR": folder},
         ).pid
 
     def _watch(
@@ -302,13 +310,22 @@ def silence() -> None:
     os.close(null)
 
 
-def _import_keras() -> None:
-    """Import keras in the host; a failure shows again, with its reasons, in each script that imports it."""
+def _import_keras(timeout: float) -> None:
+    """Import keras in the host; a failure or a hang shows again in each script that imports it."""
+
+    def give_up(_signal: int, _frame: FrameType | None) -> None:
+        raise TimeoutError
+
+    previous = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, timeout)
     try:
         import keras  # noqa: F401
-    except Exception:  # noqa: BLE001 - told by the script that meets it next
+    except (Exception, SystemExit):  # noqa: BLE001 - told by the script that meets it next
         for name in [n for n in sys.modules if n == "keras" or n.startswith("keras.")]:
             del sys.modules[name]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:
@@ -332,7 +349,7 @@ def _drain(fd: int, tail: Tail, reads: int) -> bool:
 
 @contextlib.contextmanager
 def _ending(pid: int) -> Iterator[int | None]:
-    """A descriptor that turns readable when a process ends; None where the system has none (then it is polled)."""
+    """A descriptor that turns readable when a process ends; None where the system has none."""
     if not hasattr(os, "pidfd_open"):
         yield None
         return
@@ -361,7 +378,7 @@ def _used(process: psutil.Process, *, everything: bool) -> int:
 
 
 def _adopt_orphans() -> None:
-    """Become the parent of whatever a script leaves behind (Linux), so that it can be found and ended."""
+    """Become the parent of whatever a script leaves behind (Linux), so that it can be found."""
     if sys.platform == "linux":
         import ctypes
 
@@ -370,20 +387,28 @@ def _adopt_orphans() -> None:
 
 
 def _kill_descendants() -> None:
-    """Kill every process below this one and wait for it, until there is none."""
-    me = psutil.Process()
-    while children := me.children(recursive=True):
-        for one in children:
+    """Kill every process below this one, and reap it, until there is none."""
+    while _any_child():
+        for one in psutil.Process().children(recursive=True):
             with contextlib.suppress(psutil.NoSuchProcess):
                 one.kill()
-        with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, 0)[0]:
-                pass
+        # One forked meanwhile is seen in the next round; to wait for it could take forever.
+        time.sleep(REAP_TICK)
 
 
-def _events(text: str) -> dict[str, dict[str, object]]:
+def _any_child() -> bool:
+    """Whether there is a living child; those that ended are reaped."""
+    try:
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _events(text: str) -> dict[str, Any]:
     """The last document of each kind that a script reported."""
-    events: dict[str, dict[str, object]] = {}
+    events: dict[str, Any] = {}
     for line in text.splitlines():
         try:
             document = json.loads(line)
@@ -394,7 +419,13 @@ def _events(text: str) -> dict[str, dict[str, object]]:
     return events
 
 
-def raised(event: dict[str, object] | None) -> Raised | None:
+def loaded(event: dict[str, Any] | None) -> Loaded | None:
+    """What a child reported of the Keras it loaded."""
+    return None if event is None else Loaded(**event)
+
+
+def raised(event: dict[str, Any] | None) -> Raised | None:
+    """What a child reported of an exception."""
     if event is None:
         return None
-    return Raised(str(event["type"]), str(event["message"]), tuple(event["frames"]))  # type: ignore[arg-type]
+    return Raised(event["type"], event["message"], tuple(event["frames"]))

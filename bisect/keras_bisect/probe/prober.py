@@ -3,9 +3,9 @@
     with Prober() as prober:
         outcome = prober.run(script, source, "optree")
 
-Processes: the toolkit → one warm process (`warm.py`, TensorFlow and no keras) → a host a build (`host.py`) → a script.
-The wrong Keras on the path, a dead host or a TensorFlow that does not import raises `HarnessError`: it is never an
-outcome, so it can never become a verdict.
+Processes: the toolkit → one warm process (`warm.py`, TensorFlow and no keras) → a host a build
+(`host.py`) → a script. The wrong Keras on the path, a dead host or a TensorFlow that does not
+import raises `HarnessError`: it is never an outcome, so it can never become a verdict.
 
 Public: `Prober`, `Script`, `Task`.
 """
@@ -24,11 +24,11 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from functools import partial
 from typing import Any, Literal, TypeVar
 
 import psutil
@@ -63,7 +63,7 @@ class Script:
             UsageError: it is missing, cannot be read, or is not Python.
         """
         try:
-            text = path.read_text("utf-8")
+            text = path.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
             raise UsageError(f"{path}: the script cannot be read: {reason}.") from None
@@ -114,15 +114,17 @@ class Prober:
             timeout: seconds a script may take.
             memory: bytes a script and what it starts may hold.
             jobs: probes at a time; as many as there are processors by default.
-            start: `fork` scripts from the warm process (the default on Linux) or start a `fresh` interpreter for
-                each (the default elsewhere: native libraries there do not survive a fork).
+            start: `fork` scripts from the warm process (the default on Linux) or start a `fresh`
+                interpreter for each (the default elsewhere: native libraries there do not survive
+                a fork).
         """
         self.backend = backend
         self.timeout = timeout
         self.memory = memory
         self.jobs = jobs or os.cpu_count() or 1
         self.start: Start = start or ("fork" if sys.platform == "linux" else "fresh")
-        self._scratch = os.path.join(tempfile.gettempdir(), f"{SCRATCH}{os.getpid()}-{uuid.uuid4().hex[:8]}")
+        name = f"{SCRATCH}{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self._scratch = str(Path(tempfile.gettempdir(), name))
         self._lock = threading.Lock()
         self._hosts: set[BaseProcess] = set()
         self._closed = False
@@ -162,27 +164,33 @@ class Prober:
         """Probes, `jobs` at a time, in the order in which they end.
 
         Args:
-            tasks: taken as probes become free, so an iterable that fetches builds as it goes is fine.
-            share: the scripts do nothing before `import keras`, so tasks of one build and tree that follow each
-                other may use one import of it.
+            tasks: taken as probes become free, so an iterable that fetches builds as it goes is
+                fine.
+            share: the scripts do nothing before `import keras`, so tasks of one build and tree that
+                follow each other may use one import of it.
         """
-        yield from in_parallel(self._grouped(tasks, share), self.jobs)
+        stop = _Stop()
+        yield from in_parallel(self._grouped(tasks, share, stop), self.jobs, stop.now)
 
     def _grouped(
-        self, tasks: Iterable[Task], share: bool
+        self, tasks: Iterable[Task], share: bool, stop: _Stop
     ) -> Iterator[Callable[[], list[tuple[Task, Outcome]]]]:
         group: list[Task] = []
         for task in tasks:
             same = group and (group[0].source, group[0].tree) == (task.source, task.tree)
             if group and not (share and same):
-                yield partial(self._run_group, group, share)
+                yield partial(self._run_group, group, share, stop)
                 group = []
             group.append(task)
         if group:
-            yield partial(self._run_group, group, share)
+            yield partial(self._run_group, group, share, stop)
 
-    def _run_group(self, group: list[Task], share: bool) -> list[tuple[Task, Outcome]]:
-        with self.host(group[0].source, group[0].tree, share=share and len(group) > 1) as host:
+    def _run_group(self, group: list[Task], share: bool, stop: _Stop) -> list[tuple[Task, Outcome]]:
+        first = group[0]
+        with (
+            self.host(first.source, first.tree, share=share and len(group) > 1) as host,
+            stop.stops(host),
+        ):
             return [(task, host.run(task.script)) for task in group]
 
     @contextlib.contextmanager
@@ -190,7 +198,7 @@ class Prober:
         """A host for several scripts under one build."""
         process, connection = self.spawn(serve, self.spec(source, tree, share=share))
         try:
-            yield Host(self, source, connection)
+            yield Host(self, source, connection, process)
         finally:
             # The host sees the end of the pipe and ends with all it started.
             connection.close()
@@ -206,6 +214,7 @@ class Prober:
             fork=fork,
             share=share and fork,
             scratch=self._scratch,
+            timeout=self.timeout,
         )
 
     def spawn(self, target: Callable[..., None], spec: Any) -> tuple[BaseProcess, Connection]:
@@ -235,12 +244,12 @@ class Prober:
         """
         if outcome.loaded is None:
             return
-        given = os.path.join(os.path.realpath(source.path), "keras", "")
-        found = os.path.realpath(outcome.loaded.path)
-        if not found.startswith(given):
+        given = Path(source.path, "keras").resolve()
+        found = Path(outcome.loaded.path).resolve()
+        if not found.is_relative_to(given):
             raise HarnessError(
-                f"The probe of {source.build} loaded {found} instead of {given}. The script must not put another "
-                "Keras on its path."
+                f"The probe of {source.build} loaded {found} instead of {given}. The script must "
+                "not put another Keras on its path."
             )
 
     def end(self, process: BaseProcess, *, gently: bool = False) -> None:
@@ -267,11 +276,19 @@ class Prober:
 class Host:
     """Runs scripts under one build, one after the other."""
 
-    def __init__(self, prober: Prober, source: Source, connection: Connection) -> None:
+    def __init__(
+        self, prober: Prober, source: Source, connection: Connection, process: BaseProcess
+    ) -> None:
         """Made by `Prober.host`."""
         self._prober = prober
         self._source = source
         self._connection = connection
+        self._process = process
+
+    def stop(self) -> None:
+        """End it and the script it runs, from another thread: nobody wants the outcome."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
 
     def run(self, script: Script) -> Outcome:
         """One probe; see `Prober.run`."""
@@ -282,8 +299,8 @@ class Host:
             answer: Outcome | Fault = self._connection.recv()
         except (EOFError, OSError):
             raise HarnessError(
-                f"The process that watched over a probe of {self._source.build} died. If this happens again with "
-                "this script, the script kills processes that are not its own."
+                f"The process that watched over a probe of {self._source.build} died. If this "
+                "happens again with this script, the script kills processes that are not its own."
             ) from None
         if isinstance(answer, Fault):
             raise HarnessError(answer.message)
@@ -291,8 +308,45 @@ class Host:
         return answer
 
 
-def in_parallel(jobs: Iterable[Callable[[], Sequence[T]]], limit: int) -> Iterator[T]:
-    """Run jobs in threads, `limit` at a time; yield what they return as they end. Jobs are taken as they are begun."""
+class _Stop:
+    """Ends the probes of one `run_all` that are still running when nobody listens any more."""
+
+    def __init__(self) -> None:
+        self._hosts: set[Host] = set()
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    @contextlib.contextmanager
+    def stops(self, host: Host) -> Iterator[None]:
+        """Let `now` stop this host, which it does at once if it came before."""
+        with self._lock:
+            self._hosts.add(host)
+            if self._stopped:
+                host.stop()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._hosts.discard(host)
+
+    def now(self) -> None:
+        with self._lock:
+            self._stopped = True
+            for host in self._hosts:
+                host.stop()
+
+
+def in_parallel(
+    jobs: Iterable[Callable[[], Sequence[T]]], limit: int, stop: Callable[[], None]
+) -> Iterator[T]:
+    """Run jobs in threads, some at a time; yield what they return as they end.
+
+    Args:
+        jobs: taken as they are begun.
+        limit: how many run at a time.
+        stop: makes those that still run end soon; called when the caller stops listening, a job
+            fails, or Ctrl-C is pressed.
+    """
     waiting = iter(jobs)
     running: set[Future[Sequence[T]]] = set()
     with ThreadPoolExecutor(limit) as pool:
@@ -306,8 +360,10 @@ def in_parallel(jobs: Iterable[Callable[[], Sequence[T]]], limit: int) -> Iterat
                 for future in done:
                     yield from future.result()
         finally:
-            for future in running:
-                future.cancel()
+            if running:
+                for future in running:
+                    future.cancel()
+                stop()
 
 
 def _sweep() -> None:
@@ -322,8 +378,9 @@ def _sweep() -> None:
 def _bare_main() -> Iterator[None]:
     """Hide `__main__` from multiprocessing while it starts a process.
 
-    It would import the program of whoever uses this library, once more, in every process: seconds for nothing, and a
-    fork bomb for a program without `if __name__ == "__main__"`. Nothing here lives in `__main__`.
+    It would import the program of whoever uses this library, once more, in every process: seconds
+    for nothing, and a fork bomb for a program without `if __name__ == "__main__"`. Nothing here
+    lives in `__main__`.
     """
     kept = sys.modules["__main__"]
     sys.modules["__main__"] = types.ModuleType("__main__")

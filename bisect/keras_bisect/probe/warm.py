@@ -1,8 +1,8 @@
 """What the warm process imports before it is forked: TensorFlow, and no keras.
 
-`import tensorflow` takes seconds and imports the installed keras on its way. With keras hidden for that time it does
-not, and a forked child imports whichever build is first on its own path. The standard library's forkserver imports
-this module once (`set_forkserver_preload`).
+`import tensorflow` takes seconds and imports the installed keras on its way. With keras hidden for
+that time it does not, and a forked child imports whichever build is first on its own path. The
+standard library's forkserver imports this module once (`set_forkserver_preload`).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ error: str | None = None
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Send what native code writes while it loads (hints on drivers, on oneDNN) nowhere: nobody can act on it."""
+    """Drop what native code writes while it loads (on drivers, oneDNN): nobody can act on it."""
     sys.stderr.flush()
     saved = os.dup(2)
     null = os.open(os.devnull, os.O_WRONLY)
@@ -37,9 +37,9 @@ def _load() -> None:
     sys.modules["keras"] = None  # type: ignore[assignment]
     try:
         with _quiet():
-            # What keras itself imports on every start is worth having once, too: it is the same for every build.
+            # What every keras imports when it starts is worth having once, too.
             import h5py  # noqa: F401
-            import numpy  # noqa: ICN001, F401
+            import numpy  # noqa: F401
             import rich.console  # noqa: F401
             import tensorflow  # noqa: F401
     finally:

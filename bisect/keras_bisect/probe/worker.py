@@ -1,8 +1,9 @@
-"""A long-lived process that runs many scripts under one build, one after the other: for a search, where speed counts.
+"""A process that runs many scripts under one build, one after the other: for a search.
 
-Forking a process a script costs several times what a tiny model costs. A worker executes the text in its own process
-instead, each in a namespace of its own. Scripts share what Keras keeps globally, so what a worker shows is a
-hint that a probe of its own confirms. A worker that hangs, dies or has grown is replaced.
+Forking a process a script costs several times what a tiny model costs. A worker executes the text
+in its own process instead, each in a namespace of its own. Scripts share what Keras keeps globally,
+so what a worker shows is a hint that a probe of its own confirms. A worker that hangs, dies or has
+grown is replaced.
 
 Public: `Worker`.
 """
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from keras_bisect.errors import HarnessError
-from keras_bisect.outcome import Ended, Loaded, Outcome, Raised, Tree
+from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.probe import child, host
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ GROWTH_LIMIT = 1 << 30
 
 
 def serve(connection: Connection, spec: host.HostSpec) -> None:
-    """The life of a worker: take texts from the connection, send an `Outcome` for each, until it closes."""
+    """The life of a worker: take texts, send an `Outcome` for each, until the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()
     # A script that hangs must not outlive the toolkit.
@@ -77,12 +78,11 @@ def _run(text: str, events: dict[str, Any], witness: child.Witness) -> Outcome:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         code = child.execute(text, "repro.py", events.update, witness)
-    loaded = events.get("loaded")
     return Outcome(
         ended=Ended.EXIT,
         code=code,
         seconds=time.monotonic() - start,
-        loaded=Loaded(**loaded) if loaded else None,
+        loaded=host.loaded(events.get("loaded")),
         import_error=host.raised(events.get("import_error")),
         raised=host.raised(events.get("raised")),
         stdout=out.getvalue()[: host.OUTPUT_KEPT],
@@ -111,13 +111,17 @@ class Worker:
 
     def __exit__(self, *_: object) -> None:
         """End the process."""
-        self._stop()
+        self.close()
+
+    def close(self) -> None:
+        """End the process; the next `begin` would start another."""
+        self.close()
 
     def begin(self, script: Script) -> None:
         """Give it a script; `result` waits for it. So several workers run side by side."""
         if self._connection is None:
             self._start()
-        assert self._connection is not None  # noqa: S101 - _start made it
+        assert self._connection is not None
         self._wait_ready()
         with contextlib.suppress(OSError):
             # A worker that died is noticed, and replaced, by `result`.
@@ -129,7 +133,7 @@ class Worker:
         Raises:
             HarnessError: the process loaded another Keras than it was given.
         """
-        assert self._connection is not None and self._process is not None  # noqa: S101, PT018 - begin
+        assert self._connection is not None and self._process is not None
         start = time.monotonic()
         try:
             answered = self._connection.poll(self._prober.timeout)
@@ -137,16 +141,16 @@ class Worker:
         except (EOFError, OSError):
             self._process.join()
             code = self._process.exitcode or 0
-            self._stop()
+            self.close()
             ended = Ended.SIGNAL if code < 0 else Ended.EXIT
             return Outcome(ended, abs(code), time.monotonic() - start)
         if outcome is None:
-            self._stop()
+            self.close()
             return Outcome(Ended.TIMEOUT, None, time.monotonic() - start)
         self._prober.prove(outcome, self._source)
         self._ran += 1
         if self._ran >= RECYCLE_AFTER or (self._ran % LOOK_EVERY == 0 and self._grown()):
-            self._stop()
+            self.close()
         return outcome  # type: ignore[no-any-return]
 
     def run(self, script: Script) -> Outcome:
@@ -169,7 +173,9 @@ class Worker:
                 raise HarnessError(f"A worker for {self._source.build} did not start.")
             self._connection.recv()
         except (EOFError, OSError):
-            raise HarnessError(f"A worker for {self._source.build} died while it started.") from None
+            raise HarnessError(
+                f"A worker for {self._source.build} died while it started."
+            ) from None
         self._ready = True
         self._born = self._memory()
 
@@ -178,11 +184,14 @@ class Worker:
 
     def _memory(self) -> int:
         try:
-            return int(psutil.Process(self._process.pid if self._process else None).memory_info().rss)
+            return int(
+                psutil.Process(self._process.pid if self._process else None).memory_info().rss
+            )
         except psutil.NoSuchProcess:
             return 0
 
-    def _stop(self) -> None:
+    def close(self) -> None:
+        """End the process. The worker can be used again."""
         if self._process is not None and self._connection is not None:
             self._connection.close()
             self._prober.end(self._process)

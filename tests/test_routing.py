@@ -1,0 +1,256 @@
+"""Without these, a finding could say that the wrong target reached the wrong output."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from keras_repro.case import ByName, Case, InOrder, One, Output
+from keras_repro.oracle import CONSTANTS, Wire, expected, number, wiring
+from keras_repro.routing import read, refusal
+from keras_repro.strategies import cases
+from test_case import FOUNDING
+
+
+def _reported(
+    case: Case, wires: tuple[Wire, ...], *, parts: bool, weighted: bool = False
+) -> dict[str, float]:
+    """What a Keras would report that wires a case like this."""
+    values = {
+        wire.name: number(wire.loss, wire.predicts, wire.target) for wire in wires if wire.loss
+    }
+    weights = {wire.name: wire.weight for wire in wires}
+    found = {"loss": sum(value * weights[name] for name, value in values.items())}
+    if parts and len(wires) > 1:
+        for name, value in values.items():
+            found[f"{name}_loss"] = value * weights[name] if weighted else value
+    for wire in wires:
+        for metric in wire.metrics:
+            name = f"{wire.name}_{metric}" if len(wires) > 1 else metric
+            found[name] = number(metric, wire.predicts, wire.target)
+    return found
+
+
+def _planted(
+    case: Case, order: tuple[int, ...], *, target: bool, loss: bool, weight: bool
+) -> tuple[Wire, ...]:
+    wires = wiring(case)
+    return tuple(
+        replace(
+            wire,
+            target=wires[other].target if target else wire.target,
+            loss=wires[other].loss if loss else wire.loss,
+            weight=wires[other].weight if weight else wire.weight,
+        )
+        for wire, other in zip(wires, order, strict=True)
+    )
+
+
+def _case(outputs: int, losses: tuple[str, ...], *, weights: bool, metrics: bool = False) -> Case:
+    """A model whose outputs are named from the end of the alphabet."""
+    names = "dcba"[-outputs:]
+    constants = CONSTANTS[outputs]
+    return Case(
+        tuple(map(Output, names, constants.predicts)),
+        "list",
+        ByName(tuple(zip(names, losses, strict=True))),
+        ByName(tuple(zip(names, constants.targets, strict=True))),
+        ByName(tuple(zip(names, constants.weights, strict=True))) if weights else None,
+        InOrder((("mse",),) * outputs) if metrics else None,
+    )
+
+
+@given(cases(), st.booleans(), st.booleans())
+def test_right_numbers_have_no_fault(case: Case, parts: bool, weighted: bool) -> None:
+    """Lost: a release that reports less, or weights what it reports, would be called wrong."""
+    assert read(case, _reported(case, wiring(case), parts=parts, weighted=weighted)).right
+
+
+@pytest.mark.parametrize("outputs", [2, 3, 4])
+@pytest.mark.parametrize("component", ["target", "loss", "weight"])
+@pytest.mark.parametrize("parts", [False, True])
+def test_every_wrong_order_is_named(outputs: int, component: str, parts: bool) -> None:
+    """Lost: what a person reads first, which share went where, could be another than it was."""
+    # Two kinds of loss for up to four outputs: some swaps change nothing, and are no fault.
+    case = _case(outputs, ("mse", "mae", "mae", "mse")[:outputs], weights=component == "weight")
+    same = tuple(range(outputs))
+    alphabet = same[::-1]
+    for order in permutations(same):
+        wires = _planted(
+            case,
+            order,
+            target=component == "target",
+            loss=component == "loss",
+            weight=component == "weight",
+        )
+        found = read(case, _reported(case, wires, parts=parts))
+        if wires == wiring(case):
+            assert found.right
+            continue
+        (fault,) = found.faults
+        assert fault.component == component
+        if component == "loss":
+            # As good as the planted order: each output has the function it was planted with.
+            given_ = dict(fault.went)
+            own = {wire.name: wire.loss for wire in wiring(case)}
+            assert all(own[given_.get(wire.name) or wire.name] == wire.loss for wire in wires)
+            continue
+        went = [(case.names[i], case.names[j]) for i, j in enumerate(order) if i != j]
+        assert list(fault.went) == went
+        assert (fault.how == "alphabet") == (order == alphabet)
+
+
+@pytest.mark.parametrize("outputs", [2, 3, 4])
+@pytest.mark.parametrize("weights", [False, True])
+def test_what_goes_by_the_alphabet_is_named_whatever_is_reported(
+    outputs: int, weights: bool
+) -> None:
+    """Lost: one bug would be two findings, one a release that reports the total alone."""
+    case = _case(outputs, ("mse", "mae", "mse", "mse")[:outputs], weights=weights)
+    order = tuple(range(outputs))[::-1]
+    for target, loss, weight in [
+        (True, False, False),
+        (True, True, False),
+        (False, True, False),
+        (True, True, True),
+        (True, False, True),
+        (False, False, True),
+    ]:
+        if weight and not weights:
+            continue
+        wires = _planted(case, order, target=target, loss=loss, weight=weight)
+        readings = [
+            read(case, _reported(case, wires, parts=parts, weighted=weighted))
+            for parts, weighted in [(False, False), (True, False), (True, True)]
+        ]
+        assert len({one.signature for one in readings}) == 1
+        assert {one.faults for one in readings} == {readings[0].faults}
+        planted = dict(zip(("target", "loss", "weight"), (target, loss, weight), strict=True))
+        found = {fault.component for fault in readings[0].faults}
+        assert found == {component for component, was in planted.items() if was}
+
+
+@given(cases(), st.randoms(use_true_random=False), st.booleans())
+def test_a_wrong_total_is_never_right(case: Case, random: object, parts: bool) -> None:
+    """Lost: the reader would pass what the script calls wrong, and the finding would vanish."""
+    order = list(range(len(case.outputs)))
+    random.shuffle(order)  # type: ignore[attr-defined]
+    wires = _planted(case, tuple(order), target=True, loss=True, weight=True)
+    reported = _reported(case, wires, parts=parts)
+    wrong = [
+        one
+        for one in expected(case)
+        if one.name in reported and abs(reported[one.name] - one.value) > 1e-5 * one.value
+    ]
+    assume(wrong)
+    found = read(case, reported)
+    assert not found.right
+    assert found.sentences
+
+
+@pytest.mark.parametrize("outputs", [2, 3, 4])
+def test_the_signature_does_not_count_outputs(outputs: int) -> None:
+    """Lost: shrinking would change what a failure is called, and stop at three outputs."""
+    case = _case(outputs, ("mse",) * outputs, weights=False)
+    order = tuple(range(outputs))[::-1]
+    wires = _planted(case, order, target=True, loss=False, weight=False)
+    found = read(case, _reported(case, wires, parts=True))
+    assert found.signature == "target: alphabet (dict targets, list outputs)"
+    assert found.rules == ("R11",)
+
+
+def test_the_sentences_say_what_went_where() -> None:
+    """Lost: the one line that tells a maintainer at a glance what is wrong."""
+    found = read(FOUNDING, {"loss": 34.0, "b_loss": 25.0, "a_loss": 4.0} | {"loss": 29.0})
+    assert found.sentences == (
+        "the loss of output 'b' was computed from the target of 'a'",
+        "the loss of output 'a' was computed from the target of 'b'",
+    )
+
+
+def test_the_order_of_keys_is_told_from_that_of_the_alphabet() -> None:
+    """Lost: a breach of R17 would be filed as one of another rule."""
+    case = Case(
+        (Output("a", 25.0), Output("b", 10.0), Output("c", 7.0)),
+        "list",
+        One("mse"),
+        ByName((("b", 28.0), ("c", 3.0), ("a", 20.0))),
+    )
+    wires = _planted(case, (1, 2, 0), target=True, loss=False, weight=False)
+    found = read(case, _reported(case, wires, parts=False))
+    assert found.signature == "target: key order (dict targets, list outputs)"
+    assert found.rules == ("R17",)
+
+
+def test_metrics_are_read_back() -> None:
+    """Lost: metrics of the wrong output or target would be wrong in a way that nobody can say."""
+    metrics: ByName[tuple[str, ...]] = ByName((("b", ("mae",)), ("a", ("mse",))))
+    case = replace(FOUNDING, metrics=metrics)
+    found = read(case, {"loss": 45.0, "b_mse": 36.0, "a_mae": 3.0})
+    assert found.signature == "metric: alphabet (dict metrics, list outputs)"
+    assert found.sentences[0] == "output 'b' was given the metrics of 'a'"
+    found = read(case, {"loss": 45.0, "b_mae": 5.0, "a_mse": 4.0})
+    assert found.signature == "metric target: alphabet (dict targets, list outputs)"
+    assert (
+        read(case, {"loss": 45.0}).signature == "metric: unexplained (dict metrics, list outputs)"
+    )
+
+
+def test_what_cannot_be_explained_is_said() -> None:
+    """Lost: the reader would invent a cause, or crash, for a bug of another kind."""
+    for observed in ({"loss": 7777.0}, {"loss": float("nan")}, {}):
+        found = read(FOUNDING, observed)
+        assert found.signature == "total: unexplained (dict loss, list outputs)"
+
+
+def test_left_out_losses_and_weights_are_named() -> None:
+    """Lost: a loss that is not computed at all would be unexplained."""
+    found = read(FOUNDING, {"loss": 36.0, "b_loss": 36.0})
+    assert found.sentences == ("the loss of output 'a' is not in the total",)
+    weighted = replace(FOUNDING, loss_weights=InOrder((2.0, 3.0)))
+    assert read(weighted, {"loss": 45.0}).signature.startswith("weight: left out")
+
+
+@pytest.mark.parametrize(
+    "one, other",
+    [
+        (("KeyError", "'b'"), ("KeyError", "'out_2'")),
+        (
+            ("ValueError", "Expected keys ['b', 'a'] in loss dict, but found loss.keys()=['b']"),
+            (
+                "builtins.ValueError",
+                "Expected keys ListWrapper(['x', 'y', 'z']) in loss dict, but found "
+                "loss.keys()=['x', 'y']",
+            ),
+        ),
+        (
+            ("ValueError", "got 1 losses and 2 weights.\nReceived: [2.0, 3.0]"),
+            ("ValueError", "got 1 losses and 4 weights. Received: loss=mse"),
+        ),
+        (
+            ("TypeError", "Cannot convert 'b' to EagerTensor of dtype float"),
+            ("TypeError", "Expected float32, but got out_10 of type 'str'."),
+        ),
+        (
+            ("KeyError", "'a'"),
+            ("KeyError", "in user code:\n\n    File \"x.py\", line 3, in f\n\n    KeyError: 'é'\n"),
+        ),
+    ],
+)
+def test_one_refusal_is_one_signature(one: tuple[str, str], other: tuple[str, str]) -> None:
+    """Lost: one refusal would be as many findings as there are names and numbers of outputs."""
+    assert refusal(FOUNDING, *one).signature == refusal(FOUNDING, *other).signature
+
+
+def test_a_refusal_breaks_the_rule_that_it_is_about() -> None:
+    """Lost: a refused loss weight would be filed as one of targets."""
+    weighted = replace(FOUNDING, loss_weights=InOrder((2.0, 3.0)))
+    message = "`loss_weights` must match the number of losses"
+    assert refusal(weighted, "ValueError", message).rules == ("R5",)
+    partial = replace(FOUNDING, loss=ByName((("b", "mse"),)))
+    assert refusal(partial, "KeyError", "'a'").rules == ("R4",)
+    assert refusal(FOUNDING, "ValueError", "no such thing").rules == ("R3", "R10", "R11")

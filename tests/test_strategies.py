@@ -1,0 +1,111 @@
+"""Without these, a search could raise false alarms, miss what it is for, or end at a big case."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, Phase, find, given, settings
+
+from keras_repro import strategies
+from keras_repro.case import ByName, Case, InOrder, One, Output
+from keras_repro.oracle import wiring
+from keras_repro.strategies import cases
+
+SEARCH = settings(max_examples=3000, database=None, deadline=None)
+
+
+def _by_alphabet(case: Case) -> bool:
+    """The founding bug: dict targets are taken in the order of the alphabet for list outputs."""
+    wires = wiring(case)
+    targets = [wire.target for wire in sorted(wires, key=lambda wire: wire.name)]
+    losses = [wire.loss for wire in sorted(wires, key=lambda wire: wire.name)]
+    return (
+        case.container != "dict"
+        and isinstance(case.loss, ByName)
+        and isinstance(case.targets, ByName)
+        and (targets, losses) != ([w.target for w in wires], [w.loss for w in wires])
+    )
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_the_founding_bug_shrinks_to_b_a(attempt: int) -> None:
+    """Lost: what is filed would have names and parts that have nothing to do with the bug."""
+    found = find(cases(), _by_alphabet, settings=SEARCH)
+    assert found == Case(
+        (Output("b", 9.0), Output("a", 1.0)),
+        "list",
+        ByName((("b", "mse"), ("a", "mse"))),
+        ByName((("b", 3.0), ("a", 4.0))),
+    )
+
+
+def test_any_case_shrinks_to_the_plainest() -> None:
+    """Lost: findings would carry options that the bug does not need."""
+    found = find(cases(), lambda case: True, settings=SEARCH)
+    assert found == Case((Output("a", 9.0),), "list", One("mse"), InOrder((3.0,)))
+
+
+@given(cases())
+def test_only_what_the_rules_decide_is_drawn(case: Case) -> None:
+    """Lost: a release that refuses what nobody promised would be called wrong."""
+    wires = wiring(case)
+    assert any(wire.loss for wire in wires)
+    partial = any(wire.loss is None for wire in wires)
+    if partial:
+        assert isinstance(case.targets, ByName)
+        assert case.loss_weights is None
+        assert case.metrics is None
+    if len(wires) == 1:
+        assert case.loss_weights is None
+        assert not isinstance(case.metrics, InOrder)
+    for given_ in (case.targets, case.loss_weights, case.metrics):
+        assert not isinstance(given_, ByName) or set(given_.names) == set(case.names)
+    names = [*case.names, *(output.layer for output in case.outputs)]
+    assert not any(re.search(r"[/\s]", name) for name in names)
+    assert case.eager or all(re.fullmatch(r"[A-Za-z0-9.][\w.-]*", n, re.ASCII) for n in names)
+
+
+@given(cases(max_outputs=2, containers=("dict",), entries=("fit",), eager=True))
+def test_dimensions_can_be_held(case: Case) -> None:
+    """Lost: a test of one container or one method could not be written with these strategies."""
+    assert len(case.outputs) <= 2
+    assert (case.container, case.entry, case.eager) == ("dict", "fit", True)
+
+
+def test_what_matters_is_drawn_often() -> None:
+    """Lost: a search of the default budget could end before it meets what it searches for."""
+    drawn: list[Case] = []
+
+    @settings(
+        max_examples=400,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(cases())
+    def draw(case: Case) -> None:
+        drawn.append(case)
+
+    draw()
+    share = {
+        "names out of order": sum(list(case.names) != sorted(case.names) for case in drawn),
+        "dict outputs": sum(case.container == "dict" for case in drawn),
+        "keys unlike layers": sum(
+            any(output.key not in (None, output.layer) for output in case.outputs) for case in drawn
+        ),
+        "no loss": sum(any(wire.loss is None for wire in wiring(case)) for case in drawn),
+        "weights": sum(case.loss_weights is not None for case in drawn),
+        "metrics": sum(case.metrics is not None for case in drawn),
+        "keys in another order": sum(
+            isinstance(case.targets, ByName) and case.targets.names != case.names for case in drawn
+        ),
+        "the founding bug": sum(map(_by_alphabet, drawn)),
+    }
+    assert min(share.values()) > len(drawn) / 50, share
+
+
+def test_users_import_both_kinds_from_one_place() -> None:
+    """Lost: the import that the README shows."""
+    assert {"cases", "trees"} <= set(strategies.__all__)
