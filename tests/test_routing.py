@@ -75,8 +75,11 @@ def test_right_numbers_have_no_fault(case: Case, parts: bool, weighted: bool) ->
 @pytest.mark.parametrize("parts", [False, True])
 def test_every_wrong_order_is_named(outputs: int, component: str, parts: bool) -> None:
     """Lost: what a person reads first, which share went where, could be another than it was."""
-    # Two kinds of loss for up to four outputs: some swaps change nothing, and are no fault.
-    case = _case(outputs, ("mse", "mae", "mae", "mse")[:outputs], weights=component == "weight")
+    # Two kinds of loss for up to four outputs: some swaps change nothing, and are no fault. No
+    # constants keep every order of three targets apart in a sum of absolute errors, which is all
+    # that there is where the loss of each output is not reported: squares are summed there.
+    losses = ("mse", "mae", "mae", "mse") if parts or component == "loss" else ("mse",) * 4
+    case = _case(outputs, losses[:outputs], weights=component == "weight")
     same = tuple(range(outputs))
     alphabet = same[::-1]
     for order in permutations(same):
@@ -110,7 +113,8 @@ def test_what_goes_by_the_alphabet_is_named_whatever_is_reported(
     outputs: int, weights: bool
 ) -> None:
     """Lost: one bug would be two findings, one a release that reports the total alone."""
-    case = _case(outputs, ("mse", "mae", "mse", "mse")[:outputs], weights=weights)
+    losses = {2: ("mse", "mae"), 3: ("mse", "mse", "mae"), 4: ("mse", "mae", "mse", "mse")}
+    case = _case(outputs, losses[outputs], weights=weights)
     order = tuple(range(outputs))[::-1]
     for target, loss, weight in [
         (True, False, False),
@@ -184,6 +188,14 @@ def test_the_order_of_keys_is_told_from_that_of_the_alphabet() -> None:
     found = read(case, _reported(case, wires, parts=False))
     assert found.signature == "target: key order (dict targets, list outputs)"
     assert found.rules == ("R17",)
+
+
+def test_a_list_that_lost_its_nones_is_told_from_the_alphabet() -> None:
+    """Lost: losses that moved up by one (3.4.1) would be filed as a bug of names."""
+    case = replace(FOUNDING, loss=InOrder((None, "mse")))
+    found = read(case, {"loss": 36.0})
+    assert found.signature == "loss: closed up (list loss, list outputs)"
+    assert found.rules == ("R4",)
 
 
 def test_metrics_are_read_back() -> None:

@@ -8,15 +8,13 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from keras_bisect.events import Event, Probed
-from keras_bisect.outcome import Outcome
-from keras_bisect.verdict import Judged, Signature
+from keras_bisect.verdict import Signature, judge
 
 __all__ = ["SCHEMA", "Journal"]
 
@@ -26,14 +24,12 @@ SCHEMA = 1
 class Journal:
     """An append-only file. Safe to share between threads; a line is written whole or is the last."""
 
-    def __init__(
-        self, path: Path, signature: Signature, judge: Callable[[Outcome, Signature], Judged]
-    ) -> None:
-        """Open or go on with a journal of probes that are judged by one signature."""
+    def __init__(self, path: Path, script: str, signature: Signature) -> None:
+        """Open or go on with the journal of one script (`lab.digest`), judged by one signature."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open("a", encoding="utf-8")
+        self._script = script
         self._signature = signature
-        self._judge = judge
         self._lock = threading.Lock()
 
     def __enter__(self) -> Self:
@@ -50,12 +46,12 @@ class Journal:
         self._file.close()
 
     def __call__(self, event: Event) -> None:
-        """Write a probe down; other events are not its business."""
-        if isinstance(event, Probed):
+        """Write a probe of the script down; other events are not its business."""
+        if isinstance(event, Probed) and event.script == self._script:
             self._append(self._document(event))
 
     def _document(self, event: Probed) -> dict[str, Any]:
-        judged = self._judge(event.outcome, self._signature)
+        judged = judge(event.outcome, self._signature)
         return {
             "schema": SCHEMA,
             "build": event.build,

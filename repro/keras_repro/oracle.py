@@ -186,7 +186,7 @@ def loss_rules(case: Case) -> set[str]:
 
 
 def weight_rules(case: Case) -> set[str]:
-    """Return the ids of the rules by which the loss weights of `case` are paired with its outputs."""
+    """Return the ids of the rules by which the loss weights of `case` reach its outputs."""
     return _pairing(case, case.loss_weights, in_order="R5", by_name="R5")
 
 

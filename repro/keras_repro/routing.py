@@ -27,7 +27,10 @@ from keras_repro.oracle import FUNCTIONS, Wire, expected, number, rules_of, wiri
 __all__ = ["Component", "Fault", "How", "Refusal", "Routing", "read", "refusal"]
 
 Component = Literal["target", "loss", "weight", "metric target", "metric", "name", "total"]
-How = Literal["alphabet", "key order", "other order", "one for all", "left out", "unexplained"]
+How = Literal[
+    "alphabet", "key order", "closed up", "other order", "one for all", "left out", "unexplained"
+]
+"""`closed up`: each None of a list was dropped, and what stood behind it moved up."""
 
 RTOL: Final = 1e-5
 """As in the scripts: what they call wrong is wrong here."""
@@ -245,8 +248,8 @@ def _all_wirings(
 
 
 def _named_orders(case: Case) -> dict[Order, How]:
-    """The orders that have a reason, and their inverses (a list that is sorted, or one that is read
-    by a sorted one): that of the alphabet, and that in which a dict was written.
+    """Return the orders that have a reason, and their inverses: that of the alphabet, that in which
+    a dict was written, that of a list without its Nones.
     """
     names = case.names
     layers = [output.layer for output in case.outputs]
@@ -258,6 +261,10 @@ def _named_orders(case: Case) -> dict[Order, How]:
             found.setdefault(order, how)
             found.setdefault(tuple(order.index(index) for index in same), how)
 
+    if isinstance(case.loss, InOrder) and case.container != "dict":
+        # A stable sort: those with a loss first, as if the others were not there.
+        losses = case.loss.values
+        add(tuple(sorted(same, key=lambda index: losses[index] is None)), "closed up")
     add(tuple(sorted(same, key=lambda index: names[index])), "alphabet")
     add(tuple(sorted(same, key=lambda index: layers[index])), "alphabet")
     for given in (case.targets, case.loss, case.loss_weights, case.metrics):

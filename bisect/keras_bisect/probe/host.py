@@ -36,7 +36,7 @@ from typing import Any
 import psutil
 
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
-from keras_bisect.probe import child, warm
+from keras_bisect.probe import child
 
 OUTPUT_KEPT = 64 * 1024
 """Bytes kept of each stream: the first half and the last half of them."""
@@ -119,8 +119,8 @@ def serve(connection: Connection, spec: HostSpec) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _end)
     silence()
-    if spec.fork and warm.error:
-        connection.send(Fault(f"TensorFlow could not be imported: {warm.error}"))
+    if spec.fork and (reason := cold()):
+        connection.send(Fault(f"TensorFlow could not be imported: {reason}"))
         return
     home = tempfile.mkdtemp(prefix="home-", dir=scratch(spec.scratch))
     try:
@@ -140,6 +140,16 @@ def serve(connection: Connection, spec: HostSpec) -> None:
         _kill_descendants()
         shutil.rmtree(home, ignore_errors=True)
         leave(spec.scratch)
+
+
+def cold() -> str | None:
+    """Why this process was forked from one that is not warm; None if all is well.
+
+    The module is looked up, not imported: importing it is what warms a process, and the toolkit's own
+    process, which imports this file for its types, must stay cold.
+    """
+    warm = sys.modules.get("keras_bisect.probe.warm")
+    return "it was not preloaded" if warm is None else warm.error
 
 
 def scratch(folder: str) -> str:

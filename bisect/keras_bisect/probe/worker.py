@@ -113,10 +113,6 @@ class Worker:
         """End the process."""
         self.close()
 
-    def close(self) -> None:
-        """End the process; the next `begin` would start another."""
-        self.close()
-
     def begin(self, script: Script) -> None:
         """Give it a script; `result` waits for it. So several workers run side by side."""
         if self._connection is None:

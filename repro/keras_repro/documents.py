@@ -1,0 +1,71 @@
+"""The machine-readable results of the finding half, as `keras_bisect.documents` has those of the other.
+
+Public: `hunt_document`, `find_document`, `text`.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from keras_bisect.documents import SCHEMA, entry_document, transition_document
+from keras_repro.contract import rule
+from keras_repro.reading import Reading
+
+if TYPE_CHECKING:
+    from keras_repro.hunt import Hunt, Hunted
+
+__all__ = ["hunt_document", "text"]
+
+Document = dict[str, Any]
+
+
+def hunt_document(hunt: Hunt, *, only: Hunted | None = None) -> Document:
+    """A hunt, or one finding of it in the same form."""
+    findings = hunt.findings if only is None else [only]
+    return {
+        "schema": SCHEMA,
+        "keras": hunt.keras,
+        "backend": hunt.backend,
+        "trees": list(hunt.trees),
+        "seed": hunt.seed,
+        "examples": hunt.examples,
+        "seconds": round(hunt.seconds, 3),
+        "interrupted": hunt.interrupted,
+        "findings": [_finding(one) for one in findings],
+    }
+
+
+def _finding(hunted: Hunted) -> Document:
+    finding = hunted.finding
+    reading = finding.reading
+    return {
+        "slug": hunted.slug,
+        "rules": list(reading.rules),
+        "strength": reading.strength,
+        "promises": {one: rule(one).sentence for one in reading.rules},
+        "summary": "; ".join(reading.sentences),
+        "signature": reading.signature,
+        "routing": _routing(reading),
+        "trees": {tree: str(judged.verdict) for tree, judged in finding.trees.items()},
+        "tree": finding.tree,
+        "examples": finding.examples,
+        "script": str(hunted.script_file),
+        "case": str(hunted.case_file),
+        "timeline": [entry_document(entry) for entry in hunted.entries],
+        "transitions": [transition_document(one) for one in hunted.transitions],
+    }
+
+
+def _routing(reading: Reading) -> list[Document]:
+    """Which part of which output was taken from which other output."""
+    return [
+        {"part": fault.component, "how": fault.how, "output": output, "from": other}
+        for fault in reading.faults
+        for output, other in fault.went
+    ]
+
+
+def text(document: Document) -> str:
+    """The document as it is written to files and to standard output."""
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

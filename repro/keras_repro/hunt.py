@@ -1,0 +1,260 @@
+"""The main job: search a build, and for each finding confirm it, date it, narrow it, write it down.
+
+The findings of one search share their work: a release is imported once for the scripts of all of them, and
+where one finding was narrowed to a nightly and a file, the others try that place first. Everything is on
+disk as soon as it is known, so an interrupted hunt keeps what it has.
+
+    hunts/<slug>/case.json      the smallest case
+                 repro.py       its script
+                 journal.jsonl  every probe
+                 hunt.json      what is known of the finding, as in `documents.py`
+
+Public: `hunt`, `Hunt`, `Hunted`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from keras_bisect.api import Timeline, date, judged_timeline
+from keras_bisect.atomic import write_atomic
+from keras_bisect.build import Build
+from keras_bisect.events import Event, Notice, Stage
+from keras_bisect.journal import Journal
+from keras_bisect.lab import Lab, digest
+from keras_bisect.narrow import Grain, Hints, Narrower
+from keras_bisect.outcome import Outcome, Tree
+from keras_bisect.probe import Prober, Script
+from keras_bisect.store import Source
+from keras_bisect.timeline import Entry, Transition
+from keras_repro import documents
+from keras_repro.find import Budget, Finding, Searched, search
+from keras_repro.reading import dump, explain
+
+__all__ = ["Hunt", "Hunted", "hunt"]
+
+
+@dataclass
+class Hunted:
+    """One finding and what is known of it so far."""
+
+    finding: Finding
+    slug: str
+    folder: Path
+    entries: tuple[Entry, ...] = ()
+    transitions: tuple[Transition, ...] = ()
+
+    @property
+    def script_file(self) -> Path:
+        """The standalone script."""
+        return self.folder / "repro.py"
+
+    @property
+    def case_file(self) -> Path:
+        """The case it was rendered from."""
+        return self.folder / "case.json"
+
+
+@dataclass
+class Hunt:
+    """All findings of one search."""
+
+    keras: str
+    backend: str
+    trees: tuple[Tree, ...]
+    seed: int
+    examples: int = 0
+    findings: list[Hunted] = field(default_factory=list)
+    unconfirmed: list[Finding] = field(default_factory=list)
+    """What a fresh interpreter did not show again."""
+    seconds: float = 0.0
+    interrupted: bool = False
+
+
+def hunt(
+    lab: Lab,
+    build: Build,
+    *,
+    trees: tuple[Tree, ...],
+    seed: int,
+    budget: Budget,
+    out: Path | None,
+    search_only: bool = False,
+    listener: Callable[[Event | Searched], None],
+) -> Hunt:
+    """Search a build and date every finding.
+
+    Args:
+        lab: what probes; its listener is led through here while the hunt lasts.
+        build: the build to search.
+        trees: the tree implementations to search under.
+        seed: see `find.search`.
+        budget: what the search may spend.
+        out: the folder for hunt folders; None writes nothing.
+        search_only: find and confirm; date nothing.
+        listener: told what happens.
+    """
+    start = time.monotonic()
+    result = Hunt(build.name, lab.prober.backend, trees, seed)
+    source = lab.source(build)
+    releases = lab.index.releases()
+    if not search_only:
+        lab.prefetch(releases)
+    listener(Stage(f"searching {build} under {' and '.join(trees)}"))
+    found = search(lab.prober, source, trees=trees, seed=seed, budget=budget, listener=listener)
+    result.examples = found.examples
+    result.interrupted = found.interrupted
+    try:
+        confirmed = list(_confirm(lab, source, found.findings, result, listener))
+        for finding in confirmed:
+            result.findings.append(_written_down(finding, build, out))
+            _save(result, result.findings[-1], out)
+        if result.findings and not (search_only or found.interrupted):
+            with _journals(lab, result.findings, out, listener):
+                _date(lab, result, releases, listener, out)
+    except KeyboardInterrupt:
+        result.interrupted = True
+    result.seconds = time.monotonic() - start
+    if out is not None and result.findings:
+        write_atomic(out / "hunt.json", documents.text(documents.hunt_document(result)))
+    return result
+
+
+def _confirm(
+    lab: Lab,
+    source: Source,
+    findings: Sequence[Finding],
+    result: Hunt,
+    listener: Callable[[Event | Searched], None],
+) -> Iterator[Finding]:
+    """The findings whose script shows the same failure in a fresh interpreter, in their order."""
+    if not findings:
+        return
+    listener(Stage(f"confirming {len(findings)} in fresh interpreters", len(findings)))
+    given = lab.prober
+    with (
+        Prober(
+            backend=given.backend,
+            timeout=given.timeout,
+            memory=given.memory,
+            jobs=given.jobs,
+            start="fresh",
+        ) as prober,
+        ThreadPoolExecutor(given.jobs, "confirm") as pool,
+    ):
+        outcomes = pool.map(lambda one: prober.run(one.script, source, one.tree), findings)
+        for finding, outcome in zip(findings, outcomes, strict=True):
+            reading = explain(finding.case, outcome)
+            if reading is not None and reading.signature == finding.reading.signature:
+                yield finding
+                continue
+            result.unconfirmed.append(finding)
+            text = (
+                f"Not shown again by a fresh interpreter, and left out: {finding.reading.signature}"
+            )
+            listener(Notice(text))
+
+
+def _date(
+    lab: Lab,
+    result: Hunt,
+    releases: Sequence[Build],
+    listener: Callable[[Event | Searched], None],
+    out: Path | None,
+) -> None:
+    named = {build.name: build for build in releases}
+    listener(Stage(f"{len(releases)} releases", len(releases) * len(result.findings)))
+    timelines = _timelines(lab, result.findings, releases)
+    for hunted, timeline in zip(result.findings, timelines, strict=True):
+        hunted.entries, hunted.transitions = timeline.entries, timeline.transitions
+        _save(result, hunted, out)
+    hints = Hints()
+    for hunted in result.findings:
+        finding = hunted.finding
+        narrower = Narrower(lab, finding.script, finding.signature, finding.tree, hints=hints)
+        narrowed: list[Transition] = []
+        for transition in hunted.transitions:
+            narrowed += date(lab, narrower, transition, named, Grain.FILE)
+        hunted.transitions = tuple(narrowed)
+        _save(result, hunted, out)
+
+
+def _timelines(lab: Lab, findings: Sequence[Hunted], releases: Sequence[Build]) -> list[Timeline]:
+    outcomes: dict[str, dict[str, Outcome]] = {}
+    for tree in dict.fromkeys(hunted.finding.tree for hunted in findings):
+        scripts = [hunted.finding.script for hunted in findings if hunted.finding.tree == tree]
+        # Scripts of cases do nothing before they import keras, so one import serves them all.
+        for script, build, outcome in lab.outcomes(scripts, releases, tree, share=True):
+            outcomes.setdefault(digest(script), {})[build.name] = outcome
+    made = []
+    for hunted in findings:
+        of = outcomes[digest(hunted.finding.script)]
+        line = [(build.name, of[build.name]) for build in releases]
+        made.append(judged_timeline(line, hunted.finding.signature))
+    return made
+
+
+@contextlib.contextmanager
+def _journals(
+    lab: Lab,
+    findings: Sequence[Hunted],
+    out: Path | None,
+    listener: Callable[[Event | Searched], None],
+) -> Iterator[None]:
+    """Let each finding's probes go to its journal, and everything to the listener."""
+    with contextlib.ExitStack() as stack:
+        journals = []
+        if out is not None:
+            for hunted in findings:
+                path = hunted.folder / "journal.jsonl"
+                script = digest(hunted.finding.script)
+                journals.append(
+                    stack.enter_context(Journal(path, script, hunted.finding.signature))
+                )
+
+        def tell(event: Event) -> None:
+            for journal in journals:
+                journal(event)
+            listener(event)
+
+        kept, lab.listener = lab.listener, tell
+        try:
+            yield
+        finally:
+            lab.listener = kept
+
+
+def _written_down(finding: Finding, build: Build, out: Path | None) -> Hunted:
+    slug = slug_of(finding, build.name)
+    folder = (out or Path()).absolute() / slug
+    hunted = Hunted(finding, slug, folder)
+    if out is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_atomic(hunted.case_file, dump(finding.case))
+        write_atomic(hunted.script_file, finding.script.text)
+    return hunted
+
+
+def _save(result: Hunt, hunted: Hunted, out: Path | None) -> None:
+    if out is not None:
+        document = documents.hunt_document(result, only=hunted)
+        write_atomic(hunted.folder / "hunt.json", documents.text(document))
+
+
+def slug_of(finding: Finding, keras: str) -> str:
+    """A folder name that says what it holds; the same for the same script, and for no other."""
+    words = re.sub(r"[^a-z0-9]+", "-", finding.reading.signature.partition("(")[0].lower())
+    rules = "-".join(rule.lower() for rule in finding.reading.rules[:2])
+    mark = _mark(finding.script)
+    return f"{keras.replace(':', '-').replace('/', '-')}-{rules}-{words[:40].strip('-')}-{mark}"
+
+
+def _mark(script: Script) -> str:
+    return hashlib.sha256(script.text.encode()).hexdigest()[:6]

@@ -1,0 +1,205 @@
+"""What a person sees: progress while it runs, and a summary that fits a screen. Writes text, decides nothing.
+
+Progress goes to standard error: one line that changes on a terminal, plain lines otherwise. Results go to
+standard output.
+
+Public: `Progress`, `hunt_summary`, `timeline_summary`, `transition_lines`.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from keras_bisect.events import Judgement, Narrowed, Notice, Probed, Stage
+from keras_bisect.timeline import Entry, Transition, line_of
+
+if TYPE_CHECKING:
+    from keras_bisect.events import Event
+    from keras_repro.find import Searched
+    from keras_repro.hunt import Hunt, Hunted
+
+__all__ = ["Progress", "hunt_summary", "timeline_summary", "transition_lines"]
+
+
+class Progress:
+    """A listener that shows where the work stands."""
+
+    def __init__(self) -> None:
+        """Write to standard error."""
+        self._terminal = sys.stderr.isatty()
+        self._lock = threading.Lock()
+        self._start = time.monotonic()
+        self._stage = ""
+        self._total: int | None = None
+        self._done = 0
+        self._shown = ""
+        self._last = 0.0
+
+    def __enter__(self) -> Progress:
+        """The listener itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave a clean line."""
+        with self._lock:
+            self._write("", now=True)
+
+    def __call__(self, event: Event | Searched) -> None:
+        """Show an event."""
+        with self._lock:
+            match event:
+                case Stage(name, total):
+                    self._stage, self._total, self._done = name, total, 0
+                    self._line(name)
+                case Notice(text):
+                    self._line(text)
+                case Probed():
+                    self._done += 1
+                    of = f"/{self._total}" if self._total else ""
+                    self._write(f"{self._stage}: {self._done}{of} probes, {event.build}")
+                case Judgement(build, judged):
+                    self._write(f"{self._stage}: {build} {judged.verdict}")
+                case Narrowed(last, first, builds, steps):
+                    self._write(
+                        f"{self._stage}: {last} … {first}, {builds} builds, {steps} steps left"
+                    )
+                case _:
+                    said = f"{event.examples} cases, {event.findings} findings"
+                    if event.shrunk:
+                        said += f", {event.shrunk} shrunk"
+                    self._write(f"{self._stage}: {said}")
+
+    def _line(self, text: str) -> None:
+        """A line that stays."""
+        self._write("", now=True)
+        sys.stderr.write(f"[{time.monotonic() - self._start:6.1f} s] {text}\n")
+        sys.stderr.flush()
+
+    def _write(self, text: str, *, now: bool = False) -> None:
+        """A line that the next one replaces; only where a person looks at a terminal."""
+        if not self._terminal or (not now and time.monotonic() - self._last < 0.1):
+            return
+        self._last = time.monotonic()
+        text = text[:100]
+        sys.stderr.write("\r" + text.ljust(len(self._shown)) + ("\r" if not text else ""))
+        sys.stderr.flush()
+        self._shown = text
+
+
+def hunt_summary(hunt: Hunt, *, shown: int = 1) -> str:
+    """What was found: the first findings whole, the others a line each."""
+    if not hunt.findings:
+        end = " Interrupted." if hunt.interrupted else ""
+        return (
+            f"Keras {hunt.keras}: nothing found in {hunt.examples} cases (seed {hunt.seed}).{end}\n"
+        )
+    count = len(hunt.findings)
+    lines = [
+        f"Keras {hunt.keras}: {count} finding{'s' * (count > 1)} in {hunt.examples} cases, "
+        f"seed {hunt.seed}, {hunt.seconds:.0f} s" + (", interrupted" if hunt.interrupted else ""),
+        "",
+    ]
+    for hunted in hunt.findings[:shown]:
+        lines += _whole(hunted)
+    if count > shown:
+        lines += ["", "also:"]
+        lines += [_short(hunted) for hunted in hunt.findings[shown:]]
+    first = hunt.findings[0]
+    lines += ["", "run it:    python " + _near(first.script_file)]
+    for last, first_bad in _ends(first):
+        lines.append(
+            f"go on:     keras-repro bisect {_near(first.script_file)} --good {last} --bad {first_bad}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _whole(hunted: Hunted) -> Iterator[str]:
+    from keras_repro.contract import rule
+
+    reading = hunted.finding.reading
+    for sentence in reading.sentences:
+        yield f"  {sentence}"
+    for one in reading.rules:
+        promise = rule(one)
+        yield f"  breaks {one} ({promise.strength}): {promise.sentence}"
+    verdicts = ", ".join(f"{t} {one.verdict}" for t, one in hunted.finding.trees.items())
+    yield f"  trees      {verdicts}"
+    if reading.faults:
+        yield "  routing    " + "   ".join(
+            f"{output} ← {other or 'nothing'} ({fault.component})"
+            for fault in reading.faults
+            for output, other in fault.went
+        )
+    if hunted.entries:
+        yield f"  releases   {line_of(hunted.entries)}"
+    for transition in hunted.transitions:
+        for line in transition_lines(transition):
+            yield f"  {line}"
+    yield f"  files      {_near(hunted.folder)}/: {', '.join(_files(hunted.folder))}"
+
+
+def _short(hunted: Hunted) -> str:
+    reading = hunted.finding.reading
+    spans = _spans(hunted.transitions)
+    return f"  {reading.rules[0]:>3}  {reading.signature[:58]:58}  {spans:24}  {hunted.slug[-6:]}"
+
+
+def _spans(transitions: Sequence[Transition]) -> str:
+    told = []
+    for one in transitions:
+        if one.kind != "changed":
+            word = "since" if one.kind == "introduced" else "until"
+            told.append(f"{word} {one.first.release if word == 'since' else one.last.release}")
+    return ", ".join(told) or "in all releases"
+
+
+def transition_lines(transition: Transition) -> Iterator[str]:
+    """A transition as a few lines."""
+    last, first = transition.last, transition.first
+    yield (
+        f"{transition.kind:10} {last.release or last.nightly} {transition.before} → "
+        f"{first.release or first.nightly} {transition.after}"
+    )
+    if last.nightly and first.nightly and (last.release or first.release):
+        yield f"{'':10} nightly {last.nightly} → {first.nightly}"
+    if transition.files:
+        yield f"{'':10} file    {', '.join(transition.files)}"
+    if transition.between:
+        names = [entry.build for entry in transition.between]
+        shown = ", ".join(names[:4]) + (f", … ({len(names)} builds)" if len(names) > 4 else "")
+        yield f"{'':10} not testable between: {shown} ({transition.between[0].detail[:80]})"
+    for note in transition.notes:
+        yield f"{'':10} note    {note}"
+
+
+def timeline_summary(entries: Sequence[Entry], transitions: Sequence[Transition]) -> str:
+    """Every build's verdict, then where it changes."""
+    width = max((len(entry.build) for entry in entries), default=0)
+    lines = [f"{e.build:{width}}  {e.verdict:10}  {e.detail}"[:160].rstrip() for e in entries]
+    lines += ["", line_of(entries)]
+    lines += [line for transition in transitions for line in transition_lines(transition)]
+    return "\n".join(lines) + "\n"
+
+
+def _ends(hunted: Hunted) -> Iterator[tuple[str, str]]:
+    for one in hunted.transitions:
+        if one.kind == "introduced" and one.last.release and one.first.release:
+            yield one.last.release, one.first.release
+            return
+
+
+def _near(path: Path) -> str:
+    """A path as short as it can be written from here."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _files(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
