@@ -267,7 +267,10 @@ def test_an_exception_and_its_frames_in_keras_are_reported(
 ) -> None:
     """Without it one `KeyError` could not be told from another, as Keras hides its own frames."""
     source = fake_keras(
-        tmp_path, src__utils__traceback_utils=FILTER, src__trainers__compile_utils=RAISES
+        tmp_path,
+        init="import keras.src.utils.traceback_utils",
+        src__utils__traceback_utils=FILTER,
+        src__trainers__compile_utils=RAISES,
     )
     text = f"from keras.src.trainers import compile_utils\ncompile_utils.{function}()"
     outcome = probe(text, source, start)
@@ -280,12 +283,10 @@ def test_an_exception_and_its_frames_in_keras_are_reported(
     assert "Traceback" in outcome.stderr
 
 
-def test_tensorflow_is_warm_and_keras_is_not() -> None:
+def test_tensorflow_is_warm_and_keras_is_not(build: Source) -> None:
     """Without it every probe would import TensorFlow, or all would use the installed keras."""
     text = "import sys\nprint('tensorflow' in sys.modules, 'keras' in sys.modules)"
-    with Prober(jobs=1, start="fork") as prober:
-        source = fake_keras(Path(tempfile.mkdtemp(dir=tempfile.gettempdir())))
-        outcome = prober.run(script(text, keras=False), source)
+    outcome = probe(script(text, keras=False), build)
     assert outcome.stdout == "True False\n"
     assert "tensorflow" not in sys.modules and "keras" not in sys.modules
 
@@ -299,11 +300,13 @@ ALIKE = {
     "raises": "def f(x):\n    return 1 / x\nf(0)",
     "crash": "import os; print('now', flush=True); os.kill(os.getpid(), 11)",
     "stdin": "print(repr(input()))",
-    "main": "import sys; print(__name__, __file__, sys.argv, sys.modules['__main__'].__dict__ is globals())",
+    "main": "import sys; print(__name__, __file__, sys.argv)\n"
+    "print(sys.modules['__main__'].__dict__ is globals())",
     "atexit": "import atexit, sys; atexit.register(print, 'bye'); print('in')",
     "thread": "import threading, time\n"
     "threading.Thread(target=lambda: (time.sleep(0.2), print('later'))).start()",
-    "environment": "import os; print(os.environ['KERAS_BACKEND'], os.listdir(os.environ['KERAS_HOME']))",
+    "environment": "import os; home = os.listdir(os.environ['KERAS_HOME'])\n"
+    "print(os.environ['KERAS_BACKEND'], home)",
     "bytecode": "import sys; print(sys.dont_write_bytecode)",
     "neighbour": "import neighbour; print(neighbour.VALUE)",
     "own path": "import sys; print(sys.path[:2])",
@@ -321,6 +324,15 @@ def test_forked_and_fresh_scripts_do_the_same(build: Source, tmp_path: Path, nam
     forked, fresh = (replace(probe(Script.read(path), build, s), seconds=0) for s in STARTS)
     assert forked == fresh
     assert forked.loaded is not None
+
+
+def test_the_paths_of_the_environment_are_kept(
+    build: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without it a fresh interpreter would miss the first folder of PYTHONPATH."""
+    (tmp_path / "far_module.py").write_text("VALUE = 5\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert probe("import far_module; print(far_module.VALUE)", build, "fresh").stdout == "5\n"
 
 
 def test_forks_do_not_share_their_random_numbers(build: Source) -> None:
@@ -520,7 +532,7 @@ def test_a_script_is_read(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_no_script_is_refused(tmp_path: Path, data: bytes | None, message: str) -> None:
-    """Without it a typing error would fail alike under every build, and be called a bug of Keras."""
+    """Without it a typing error would fail alike under every build, and look like a bug."""
     path = tmp_path / "repro.py"
     if data is not None:
         path.write_bytes(data)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import get_args
 
 import pytest
 from hypothesis import HealthCheck, Phase, find, given, settings
 
 from keras_repro import strategies
-from keras_repro.case import ByName, Case, InOrder, One, Output
-from keras_repro.oracle import wiring
+from keras_repro.case import ByName, Case, Container, Entry, InOrder, One, Output
+from keras_repro.oracle import promised, wiring
 from keras_repro.strategies import cases
 
 SEARCH = settings(max_examples=3000, database=None, deadline=None)
@@ -49,6 +50,7 @@ def test_any_case_shrinks_to_the_plainest() -> None:
 @given(cases())
 def test_only_what_the_rules_decide_is_drawn(case: Case) -> None:
     """Lost: a release that refuses what nobody promised would be called wrong."""
+    assert promised(case)
     wires = wiring(case)
     assert any(wire.loss for wire in wires)
     partial = any(wire.loss is None for wire in wires)
@@ -104,6 +106,41 @@ def test_what_matters_is_drawn_often() -> None:
         "the founding bug": sum(map(_by_alphabet, drawn)),
     }
     assert min(share.values()) > len(drawn) / 50, share
+
+
+def test_every_form_of_every_dimension_is_drawn() -> None:
+    """Lost: a form that a refactoring no longer draws is searched by nobody, and nobody is told."""
+    drawn: list[Case] = []
+
+    @settings(
+        max_examples=150,
+        database=None,
+        derandomize=True,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(cases())
+    def draw(case: Case) -> None:
+        drawn.append(case)
+
+    draw()
+    kinds = {One, InOrder, ByName, type(None)}
+    assert {len(case.outputs) for case in drawn} == {1, 2, 3, 4}
+    assert {case.container for case in drawn} == set(get_args(Container))
+    assert {case.entry for case in drawn} == set(get_args(Entry))
+    assert {case.eager for case in drawn} == {True, False}
+    assert {type(case.loss) for case in drawn} == kinds - {type(None)}
+    assert {type(case.targets) for case in drawn} == {InOrder, ByName}
+    assert {type(case.loss_weights) for case in drawn} == kinds - {One}
+    assert {type(case.metrics) for case in drawn} == kinds - {One}
+    wires = [wire for case in drawn for wire in wiring(case)]
+    assert {wire.loss for wire in wires} == {"mse", "mae", None}
+    assert {wire.metrics for wire in wires} == {(), ("mae",), ("mse",), ("mae", "mse")}
+    named = [case.loss for case in drawn if isinstance(case.loss, ByName)]
+    assert any(None in loss.as_dict().values() for loss in named)
+    assert any(
+        len(case.loss.items) < len(case.outputs) for case in drawn if isinstance(case.loss, ByName)
+    )
 
 
 def test_users_import_both_kinds_from_one_place() -> None:

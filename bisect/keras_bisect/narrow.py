@@ -5,8 +5,8 @@
     files      keras/src/trainers/compile_utils.py
 
 Each step takes what the step before found, verifies both ends at the new grain, and narrows.
-Nothing is assumed: the nightlies of the day of a release need not behave like the release, so the
-ends are looked for outwards until they do.
+Nothing is assumed: the Nothing is assumed: the nightlies of the day of a release need not behave like the release, so the
+ends are looked for around it until they do.
 
 Public: `Narrower`, `Hints`, `Grain`.
 """
@@ -33,10 +33,10 @@ from keras_bisect.verdict import Judged, Signature, Verdict, judge
 
 __all__ = ["Grain", "Hints", "Narrower"]
 
-OUTWARD = (0, 1, 2, 4, 8, 16, 32, 64, 128)
-"""Steps, in nightlies, at which an end is looked for when the nearest is not like its release."""
-BROKEN_RUN = 6
-"""Untestable nightlies in a row that are stepped over, one by one, at an end."""
+STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
+"""Distances, in nightlies, at which an end is looked for around the day of its release."""
+PARTS = 8
+"""Parts of a line at whose borders a failure is looked for that no nightly near its release has."""
 
 
 class Grain(IntEnum):
@@ -174,18 +174,20 @@ class Narrower:
         )
         if low >= high:
             low = max(0, high - 1)
-        self._lab.prefetch([line[low], line[high]])
-        found_low = self._outward(line, low, -1, transition.before)
+        # Both at once; one by one they are then known.
+        self.entries([line[low], line[high]])
+        found_low = self._near(line, low, -1, transition.before, range(high))
         if found_low is None:
             return (
                 f"No nightly before {first} behaves like {last} ({transition.before}), so the "
                 "change is not one of the main line: a change made on a release branch, or one "
                 "that nightlies show in another way."
             )
-        found_high = self._outward(line, high, +1, transition.after)
+        rest = range(found_low + 1, len(line))
+        found_high = self._near(line, high, +1, transition.after, rest)
         if found_high is None:
-            found_high = self._inward(line, found_low, high, transition.after)
-        if found_high is None or found_high <= found_low:
+            found_high = self._inside(line, found_low, high, transition.after)
+        if found_high is None:
             return (
                 f"No nightly around {first} behaves like it ({transition.after}), so the change "
                 "is not one of the main line: a change made on a release branch, or one that was "
@@ -193,27 +195,27 @@ class Narrower:
             )
         return found_low, found_high
 
-    def _outward(
-        self, line: Sequence[Build], start: int, direction: int, wanted: Verdict
+    def _near(
+        self, line: Sequence[Build], start: int, direction: int, wanted: Verdict, within: range
     ) -> int | None:
-        """The first position with a verdict, from `start` on in growing steps."""
-        broken = 0
-        for step in OUTWARD:
-            position = start + direction * (step + broken)
-            while 0 <= position < len(line):
-                verdict = self.verdict(line[position])
-                if verdict is wanted:
+        """A position with a verdict, as near to `start` as growing steps find one.
+
+        Of two at one distance, the one in `direction`. A branch is cut some days before a release
+        and mended apart from the main line, so the nearest nightly can lie on either side.
+        """
+        for step in STEPS:
+            both = dict.fromkeys((start + direction * step, start - direction * step))
+            places = [position for position in both if position in within]
+            for position, entry in zip(
+                places, self.entries([line[position] for position in places]), strict=True
+            ):
+                if entry.verdict is wanted:
                     return position
-                if verdict is not Verdict.UNTESTABLE or broken >= BROKEN_RUN:
-                    break
-                broken += 1
-                position += direction
         return None
 
-    def _inward(self, line: Sequence[Build], low: int, high: int, wanted: Verdict) -> int | None:
+    def _inside(self, line: Sequence[Build], low: int, high: int, wanted: Verdict) -> int | None:
         """A position with a verdict between two others, the later ones first: it came and went."""
-        parts = 8
-        places = sorted({low + (high - low) * part // parts for part in range(1, parts)} - {low})
+        places = sorted({low + (high - low) * part // PARTS for part in range(1, PARTS)} - {low})
         for position in reversed(places):
             if self.verdict(line[position]) is wanted:
                 return position

@@ -60,6 +60,33 @@ class Pool:
             shas[path] = sha256
         return shas
 
+    def link(self, folders: Mapping[str, Path], root: Path) -> list[str]:
+        """Put files that builds of this cache hold, and their bytecode, under an empty folder.
+
+        Args:
+            folders: posix path -> the folder of the build to take it from.
+            root: the empty folder.
+
+        Returns:
+            The sources that have no bytecode there.
+        """
+        made: set[str] = set()
+        bare = []
+        for path, folder in folders.items():
+            parent = path.rpartition("/")[0]
+            if parent not in made:
+                (root / parent / "__pycache__").mkdir(parents=True, exist_ok=True)
+                made.add(parent)
+            link_or_copy(f"{folder}/{path}", f"{root}/{path}")
+            if CACHE_TAG is None or not path.endswith(".py"):
+                continue
+            pyc = pyc_path(path)
+            try:
+                link_or_copy(f"{folder}/{pyc}", f"{root}/{pyc}")
+            except FileNotFoundError:
+                bare.append(path)
+        return bare
+
     def add_bytecode(self, files: Mapping[str, str], root: Path) -> BytecodeRecord:
         """Put this Python's bytecode beside the sources under `root`.
 
@@ -122,7 +149,7 @@ class Pool:
             staged.unlink(missing_ok=True)
 
 
-def link_or_copy(origin: Path, target: Path) -> None:
+def link_or_copy(origin: Path | str, target: Path | str) -> None:
     """Make `target` the same file as `origin`, or a copy of it.
 
     Links fail between file systems, on some of them, and beyond some 65,000 links of one file (the
@@ -133,4 +160,4 @@ def link_or_copy(origin: Path, target: Path) -> None:
         os.link(origin, target)
     except OSError:
         shutil.copyfile(origin, target)
-        target.chmod(READ_ONLY)
+        Path(target).chmod(READ_ONLY)

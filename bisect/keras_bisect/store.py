@@ -148,24 +148,45 @@ class Store:
         unknown = [path for path in named if path not in base.files and path not in other.files]
         if unknown:
             raise UsageError(f"{unknown[0]} is neither in {base.build} nor in {other.build}.")
-        origin = {path: base.path for path in base.files if path not in set(named)}
-        origin |= {path: other.path for path in named if path in other.files}
-        wanted = {p: (base if root == base.path else other).files[p] for p, root in origin.items()}
+        chosen = set(named)
+        home = {path: base for path in base.files if path not in chosen}
+        home |= {path: other for path in named if path in other.files}
+        wanted = {path: source.files[path] for path, source in home.items()}
         with self._mutex:
-            key = identify(wanted, lambda path: (origin[path] / path).read_bytes()).exact
-            if key not in self._overlays:
+            identity = identify(wanted, lambda path: (home[path].path / path).read_bytes())
+            if identity.exact not in self._overlays:
                 with _writing(self.cache):
-                    root = self._scratch_folder() / key[:16]
+                    root = self._scratch_folder() / identity.exact[:16]
                     root.mkdir()
-                    sources = {path: (origin[path] / path).read_bytes() for path in wanted}
-                    made = self._make(root, sources, wheel_sha256="")
-                if made.files != wanted:
+                    try:
+                        right = self._mix(root, home, wanted)
+                    except FileNotFoundError:
+                        right = False
+                if not right:
                     raise HarnessError(
                         f"The files of {base.build} or {other.build} changed while they were used. "
                         "Run again."
                     )
-                self._overlays[key] = _source(base.build, root, made)
-            return self._overlays[key]
+                version = local.source_version(root)
+                self._overlays[identity.exact] = Source(
+                    base.build, root, identity.content, identity.exact, version, wanted
+                )
+            return self._overlays[identity.exact]
+
+    def _mix(self, root: Path, home: Mapping[str, Source], wanted: Mapping[str, str]) -> bool:
+        """Put files of several sources into an empty folder; whether they are what is wanted."""
+        folders = {path: source.path for path, source in home.items()}
+        if {folder.parent for folder in folders.values()} <= {self.cache / "builds"}:
+            # Checked when they were handed out, and run as they are by every other probe.
+            bare = self._pool.link(folders, root)
+        else:
+            # A folder that somebody works in: its files are never shared, and may have changed.
+            data = {path: (folder / path).read_bytes() for path, folder in folders.items()}
+            if self._pool.place(data, root) != wanted:
+                return False
+            bare = list(wanted)
+        self._pool.add_bytecode({path: wanted[path] for path in bare}, root)
+        return True
 
     def _settle(self, build: Build, wheel: Wheel, key: str, root: Path, found: Finding) -> Finding:
         """Make a build right, under its lock; or accept one that cannot be made better."""

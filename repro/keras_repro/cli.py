@@ -1,7 +1,8 @@
 """The command line: reads what a person wrote, calls one function, writes the answer. Nothing else.
 
-Exit codes are a contract: 0 answered, 1 only where `run` or `--exit-code` says so, 2 usage, 3 not reproduced,
-4 inconclusive, 5 the harness failed, 125 from `run` for what cannot be tested, 130 interrupted.
+Exit codes are a contract: 0 answered, 1 only where `run` or `--exit-code` says so, 2 usage, 3 not
+reproduced, 4 inconclusive, 5 the harness failed, 125 from `run` for what cannot be tested, 130
+interrupted.
 
 Imports are made where they are used: `--help` must not wait for Hypothesis.
 
@@ -257,7 +258,10 @@ def _hunt(
 @shared
 @as_json
 def run(shared: Shared, json_: bool, subject: Path, keras: str | None, tree: str) -> int:
-    """Run a script under builds. Exits as `git bisect run` expects: 0 good, 1 bad, 125 untestable."""
+    """Run a script under builds.
+
+    Exits as `git bisect run` expects: 0 good, 1 bad, 125 untestable.
+    """
     from keras_bisect.verdict import Verdict, first_look
 
     script, _ = _subject(subject)
@@ -289,7 +293,8 @@ def run(shared: Shared, json_: bool, subject: Path, keras: str | None, tree: str
 @click.option(
     "--keras",
     metavar="BUILD",
-    help="A build that shows the failure to follow.  [default: the failure that most releases show]",
+    help="A build that shows the failure to follow.  "
+    "[default: the failure that most releases show]",
 )
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if a release fails.")
 @one_tree
@@ -417,7 +422,7 @@ def builds(json_: bool, kind: str | None, offline: bool, index_url: str | None) 
     return 0
 
 
-# -- what the commands share ---------------------------------------------------------------------------------
+# -- what the commands share ---------------------------------------------------------
 
 
 @contextlib.contextmanager
@@ -539,7 +544,9 @@ def main() -> NoReturn:
     """Run the command line; every end is an exit code of the contract."""
     from keras_bisect.errors import KerasBisectError
 
-    signal.signal(signal.SIGTERM, _interrupt)
+    # SIGINT, too: a shell starts its background jobs with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
     try:
         code = cli.main(standalone_mode=False)
         sys.stdout.flush()

@@ -1,6 +1,6 @@
-"""The machine-readable results of the finding half, as `keras_bisect.documents` has those of the other.
+"""The machine-readable results of the finding half; `keras_bisect.documents` has the other's. Pure.
 
-Public: `hunt_document`, `find_document`, `text`.
+Public: `hunt_document`, `text`.
 """
 
 from __future__ import annotations

@@ -2,9 +2,9 @@
 
 Hypothesis draws the cases in this process, which never imports keras. A worker for each tree
 implementation runs the script of each case, side by side. What an outcome shows is read
-(`reading.py`), and its signature says which finding it belongs to: a search goes on after a find, and
-keeps the smallest case of each signature. Then each is shrunk (`shrink.py`), some at a time, and
-stays the same failure while it gets smaller.
+(`reading.py`), and its signature says which finding it belongs to: a search goes on after a find,
+and keeps the smallest case of each signature. Then each is shrunk (`shrink.py`), some at a time,
+and stays the same failure while it gets smaller.
 
 A search that is interrupted returns what it has.
 
@@ -29,6 +29,7 @@ from keras_bisect.store import Source
 from keras_bisect.verdict import Judged, judge
 from keras_repro.reading import AnyCase, CaseSignature, Reading, explain, render
 from keras_repro.shrink import shrink
+from keras_repro.tree_case import TreeCase
 
 __all__ = ["Budget", "Finding", "Found", "Searched", "search"]
 
@@ -83,7 +84,7 @@ class Found:
     """What a search brought home."""
 
     findings: tuple[Finding, ...]
-    """The strongest rule first; of equal ones the simplest case."""
+    """In the order in which a person wants to read them, see `_order`."""
     examples: int
     """Cases that were drawn and run, without those of shrinking."""
     seconds: float
@@ -160,7 +161,7 @@ class _Search:
                 interrupted = True
                 between = max(between, start)
             end = time.monotonic()
-        findings.sort(key=lambda one: (one.reading.strength != "contract", _size(one.case)))
+        findings.sort(key=_order)
         return Found(tuple(findings), self._examples, between - start, end - between, interrupted)
 
     def _draw(self, seed: int) -> Iterable[AnyCase]:
@@ -231,7 +232,7 @@ class _Search:
         }
         failing = [tree for tree, one in judged.items() if one.verdict == "bad"] or [start.tree]
         reading = explain(case, outcomes[failing[0]])
-        assert reading is not None  # noqa: S101 - shrinking kept it
+        assert reading is not None
         if len({one.verdict for one in judged.values()} - {"untestable"}) > 1:
             # The implementations disagree, whatever else is broken.
             reading = replace(reading, rules=tuple(dict.fromkeys((*reading.rules, "T9"))))
@@ -320,6 +321,18 @@ def _drawn(strategy: Any, count: int, seed: int) -> Iterable[AnyCase]:
 
     draw()
     return list(drawn)
+
+
+def _order(finding: Finding) -> tuple[bool, bool, bool, tuple[int, int, str]]:
+    """The strongest first; what trains wrongly and says nothing before what is refused; models
+    before structures; then the simplest.
+    """
+    return (
+        finding.reading.strength != "contract",
+        finding.reading.refused,
+        isinstance(finding.case, TreeCase),
+        _size(finding.case),
+    )
 
 
 def _size(case: AnyCase) -> tuple[int, int, str]:

@@ -1,8 +1,8 @@
 """The main job: search a build, and for each finding confirm it, date it, narrow it, write it down.
 
-The findings of one search share their work: a release is imported once for the scripts of all of them, and
-where one finding was narrowed to a nightly and a file, the others try that place first. Everything is on
-disk as soon as it is known, so an interrupted hunt keeps what it has.
+The findings of one search share their work: a release is imported once for the scripts of all of
+them, and where one finding was narrowed to a nightly and a file, the others try that place first.
+Everything is on disk as soon as it is known, so an interrupted hunt keeps what it has.
 
     hunts/<slug>/case.json      the smallest case
                  repro.py       its script
@@ -250,10 +250,9 @@ def _save(result: Hunt, hunted: Hunted, out: Path | None) -> None:
 
 def slug_of(finding: Finding, keras: str) -> str:
     """A folder name that says what it holds; the same for the same script, and for no other."""
-    words = re.sub(r"[^a-z0-9]+", "-", finding.reading.signature.partition("(")[0].lower())
-    rules = "-".join(rule.lower() for rule in finding.reading.rules[:2])
-    mark = _mark(finding.script)
-    return f"{keras.replace(':', '-').replace('/', '-')}-{rules}-{words[:40].strip('-')}-{mark}"
+    name = keras.removeprefix("path:").removeprefix("git:") + "-" + finding.reading.signature
+    words = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")
+    return f"{words[:56].strip('-.')}-{_mark(finding.script)}"
 
 
 def _mark(script: Script) -> str:

@@ -5,8 +5,8 @@ An output, its target, its loss, its weight and its metrics are brought together
 way to bring them together gives another total, so that a right number cannot be right by luck. A
 number rests on rules, and on no more of them than it needs: a wrong one breaks one of these.
 
-Public: `expected` and `Expectation`, `wiring` and `Wire`, `rules_of` and its parts, `number`,
-`FUNCTIONS`, and the `CONSTANTS` to make a case of. Pure.
+Public: `expected` and `Expectation`, `wiring` and `Wire`, `rules_of` and its parts, `promised`,
+`number`, `FUNCTIONS`, and the `CONSTANTS` to make a case of. Pure.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ __all__ = [
     "loss_rules",
     "metric_rules",
     "number",
+    "promised",
     "rules_of",
     "target_rules",
     "weight_rules",
@@ -132,6 +133,27 @@ def wiring(case: Case) -> tuple[Wire, ...]:
             )
         )
     return tuple(wires)
+
+
+def promised(case: Case) -> bool:
+    """Whether the rules say what every number of `case` must be: only then may anything be wrong.
+
+    What they leave open: a model without any loss; which targets a list holds where an output has
+    no loss; what weights and metrics mean for such an output; weights of, and lists of metrics for,
+    a single output.
+    """
+    wires = wiring(case)
+    losses = [wire.loss for wire in wires]
+    if len(wires) == 1:
+        return losses != [None] and case.loss_weights is None and not _in_order(case.metrics)
+    if None not in losses:
+        return True
+    plain = case.loss_weights is None and case.metrics is None
+    return any(losses) and plain and not _in_order(case.targets)
+
+
+def _in_order(given: object) -> bool:
+    return isinstance(given, InOrder)
 
 
 def expected(case: Case) -> tuple[Expectation, ...]:

@@ -45,9 +45,14 @@ class Reading:
     """What reached the wrong output, the gravest first; empty where that is not the question."""
 
     @property
+    def refused(self) -> bool:
+        """Whether Keras said something: loud failures hurt less than silent ones."""
+        return self.signature.startswith("refused: ")
+
+    @property
     def strength(self) -> Strength:
-        """That of the strongest rule that is broken."""
-        return strongest(self.rules)
+        """That of the gravest fault; without faults, that of the strongest rule that is broken."""
+        return self.faults[0].strength if self.faults else strongest(self.rules)
 
 
 @dataclass(frozen=True)
@@ -71,7 +76,7 @@ class CaseSignature:
 
 
 def explain(case: AnyCase, outcome: Outcome) -> Reading | None:
-    """What is wrong with an outcome of the case's script; None if nothing is, or if it says nothing."""
+    """What is wrong with an outcome of the case's script; None if nothing, or if it cannot say."""
     if outcome.ended in (Ended.TIMEOUT, Ended.MEMORY) or outcome.code in (0, 125):
         return None
     if outcome.ended is Ended.SIGNAL:

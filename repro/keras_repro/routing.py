@@ -22,6 +22,7 @@ from itertools import combinations, permutations, product
 from typing import Final, Literal
 
 from keras_repro.case import ByName, Case, InOrder, One
+from keras_repro.contract import Strength, strongest
 from keras_repro.oracle import FUNCTIONS, Wire, expected, number, rules_of, wiring
 
 __all__ = ["Component", "Fault", "How", "Refusal", "Routing", "read", "refusal"]
@@ -57,6 +58,16 @@ class Fault:
     def signature(self) -> str:
         """What went wrong, without the names of outputs and their number."""
         return f"{self.component}: {self.how} ({self.given})"
+
+    @property
+    def strength(self) -> Strength:
+        """That of the rule. But that a list follows the order in which a dict of outputs was
+        written is said of losses and weights alone (functional guide); of the others it is our
+        reading.
+        """
+        if self.given in ("list targets, dict outputs", "list metrics, dict outputs"):
+            return "inconsistent"
+        return strongest([self.rule])
 
     @property
     def sentences(self) -> tuple[str, ...]:

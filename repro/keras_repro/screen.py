@@ -1,7 +1,7 @@
-"""What a person sees: progress while it runs, and a summary that fits a screen. Writes text, decides nothing.
+"""What a person sees: progress, and a summary that fits a screen. Writes text, decides nothing.
 
-Progress goes to standard error: one line that changes on a terminal, plain lines otherwise. Results go to
-standard output.
+Progress goes to standard error: one line that changes on a terminal, plain lines otherwise. Results
+go to standard output.
 
 Public: `Progress`, `hunt_summary`, `timeline_summary`, `transition_lines`.
 """
@@ -113,7 +113,8 @@ def hunt_summary(hunt: Hunt, *, shown: int = 1) -> str:
     lines += ["", "run it:    python " + _near(first.script_file)]
     for last, first_bad in _ends(first):
         lines.append(
-            f"go on:     keras-repro bisect {_near(first.script_file)} --good {last} --bad {first_bad}"
+            f"go on:     keras-repro bisect {_near(first.script_file)} "
+            f"--good {last} --bad {first_bad}"
         )
     return "\n".join(lines) + "\n"
 

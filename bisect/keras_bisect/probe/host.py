@@ -145,8 +145,8 @@ def serve(connection: Connection, spec: HostSpec) -> None:
 def cold() -> str | None:
     """Why this process was forked from one that is not warm; None if all is well.
 
-    The module is looked up, not imported: importing it is what warms a process, and the toolkit's own
-    process, which imports this file for its types, must stay cold.
+    The module is looked up, not imported: importing it is what warms a process, and the toolkit's
+    own process, which imports this file for its types, must stay cold.
     """
     warm = sys.modules.get("keras_bisect.probe.warm")
     return "it was not preloaded" if warm is None else warm.error

@@ -142,11 +142,10 @@ class Prober:
         """Let the warm process import TensorFlow while the caller does something else."""
         _sweep()
         if self.start == "fork":
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload([WARM])
-            with _bare_main():
-                from multiprocessing import forkserver
+            from multiprocessing import forkserver
 
+            self._context()
+            with _bare_main():
                 forkserver.ensure_running()
 
     def run(self, script: Script, source: Source, tree: Tree = "optree") -> Outcome:
@@ -219,9 +218,7 @@ class Prober:
 
     def spawn(self, target: Callable[..., None], spec: Any) -> tuple[BaseProcess, Connection]:
         """A process forked from the warm one, and the connection to it; ended by `close`."""
-        context: BaseContext = multiprocessing.get_context(
-            "forkserver" if self.start == "fork" else "spawn"
-        )
+        context = self._context()
         with self._lock:
             if self._closed:
                 raise HarnessError("The probe was interrupted.")
@@ -234,6 +231,14 @@ class Prober:
             there.close()
             self._hosts.add(process)
         return process, here
+
+    def _context(self) -> BaseContext:
+        if self.start == "fresh":
+            return multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")
+        # Whoever starts the server first: it imports this once, and only then.
+        context.set_forkserver_preload([WARM])
+        return context
 
     @staticmethod
     def prove(outcome: Outcome, source: Source) -> None:

@@ -1,0 +1,130 @@
+"""A made-up history of Keras in which it is known which build behaves how, for tests of narrowing.
+
+A line such as `GGGDDUUBBB` is one nightly a day. The file `culprit.py` says how a build behaves;
+other files change now and then. Nothing is fetched and no process is started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
+
+from packaging.version import Version
+
+from keras_bisect.build import Build, Wheel
+from keras_bisect.content import identify
+from keras_bisect.events import Event
+from keras_bisect.index import Index
+from keras_bisect.lab import Lab
+from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
+from keras_bisect.probe import Prober, Script, Task
+from keras_bisect.store import Source, Store
+from keras_bisect.verdict import Verdict
+
+VERDICTS = {
+    "G": Verdict.GOOD,
+    "B": Verdict.BAD,
+    "D": Verdict.DIFFERENT,
+    "U": Verdict.UNTESTABLE,
+}
+LOADED = Loaded("/x/keras/__init__.py", "3.5.0", "optree")
+OUTCOMES = {
+    "G": Outcome(Ended.EXIT, 0, 0.1, LOADED),
+    "B": Outcome(Ended.EXIT, 1, 0.1, LOADED),
+    "D": Outcome(Ended.EXIT, 1, 0.1, LOADED, raised=Raised("KeyError", "'b'")),
+    "U": Outcome(Ended.EXIT, 125, 0.1, LOADED),
+}
+BEGIN = datetime(2024, 1, 1, 3, tzinfo=UTC)
+CULPRIT = "keras/src/culprit.py"
+SCRIPT = Script("import keras\n")
+
+
+class World:
+    """Index, store and prober of a history. Remembers what was probed."""
+
+    jobs = 2
+    backend = "tensorflow"
+    offline = False
+
+    def __init__(self, line: str, *, jobs: int = 2) -> None:
+        self.line = line
+        self.jobs = jobs
+        self.probed: list[str] = []
+        self.overlays: list[tuple[str, ...]] = []
+        self.events: list[Event] = []
+        self._files: dict[str, dict[str, str]] = {}
+        self._nightlies = tuple(self._nightly(day) for day in range(len(line)))
+
+    def _nightly(self, day: int) -> Build:
+        made = BEGIN + timedelta(days=day)
+        version = Version(f"3.4.1.dev{made:%Y%m%d%H}")
+        run = next(d for d in range(day, -1, -1) if d == 0 or self.line[d - 1] != self.line[day])
+        files = {CULPRIT: f"{self.line[day]} {run}"}
+        files |= {f"keras/src/other{n}.py": f"{n} {(day + n) // 7}" for n in range(5)}
+        self._files[str(version)] = files
+        return Build("nightly", str(version), version)
+
+    def release(self, name: str, day: int, behaves: str) -> Build:
+        """A release that was uploaded on a day, and how it behaves, whatever the nightlies do."""
+        uploaded = BEGIN + timedelta(days=day, hours=6)
+        wheel = Wheel(f"keras-{name}.whl", "", "0" * 64, uploaded)
+        self._files[name] = {CULPRIT: behaves, "keras/src/version.py": name}
+        return Build("release", name, Version(name), wheel)
+
+    def tree(self, name: str, **files: str) -> Build:
+        """A build of these files and no date: file stem -> text. It behaves as `culprit` says."""
+        self._files[name] = {f"keras/src/{stem}.py": text for stem, text in files.items()}
+        return Build("folder", name)
+
+    def lab(self) -> Lab:
+        return Lab(
+            cast(Index, self),
+            cast(Store, self),
+            cast(Prober, self),
+            listener=self.events.append,
+        )
+
+    # -- as an index, a store and a prober -----------------------------------------
+
+    @property
+    def store(self) -> World:
+        return self
+
+    def nightlies(self) -> tuple[Build, ...]:
+        return self._nightlies
+
+    def get(self, build: Build) -> Source:
+        return self._source(build, self._files[build.name])
+
+    def overlay(self, base: Source, other: Source, files: Sequence[str]) -> Source:
+        self.overlays.append(tuple(files))
+        mixed = dict(base.files)
+        for path in files:
+            mixed.pop(path, None)
+            if path in other.files:
+                mixed[path] = other.files[path]
+        return self._source(base.build, mixed)
+
+    def _source(self, build: Build, files: dict[str, str]) -> Source:
+        identity = identify(files, lambda path: files[path].encode())
+        return Source(build, Path("/x"), identity.content, identity.exact, None, files)
+
+    def run_all(
+        self, tasks: Iterable[Task], *, share: bool = False
+    ) -> Iterator[tuple[Task, Outcome]]:
+        """Some at a time, and the last of them ends first."""
+        waiting = iter(tasks)
+        while batch := [task for _, task in zip(range(self.jobs), waiting, strict=False)]:
+            for task in reversed(batch):
+                self.probed.append(task.source.build.name)
+                yield task, self.outcome(task)
+
+    def outcome(self, task: Task) -> Outcome:
+        """How a script behaves under a build."""
+        return OUTCOMES[self.behaviour(task.source.files)]
+
+    def behaviour(self, files: dict[str, str] | object) -> str:
+        """G, B, D or U; a test may have another rule than the culprit's."""
+        return cast(dict[str, str], files)[CULPRIT][0]
