@@ -215,6 +215,13 @@ def test_builds_without_a_date_are_told() -> None:
     assert "has no date" in found.notes[0]
 
 
+def test_an_index_without_nightlies_is_told() -> None:
+    """Without it an index of one's own, with releases alone, would be a crash."""
+    world = World("")
+    (found,) = nightlies(world, ("3.4.1", 0, "G"), ("3.5.0", 9, "B"))
+    assert found.notes == ("The index offers no nightlies.",)
+
+
 def test_the_screen_can_follow() -> None:
     """Without it a person would look at a bisect that shows nothing until its end."""
     world = World("G" * 30 + "B" * 30)

@@ -563,6 +563,20 @@ def test_the_cache_folder_can_be_chosen(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert cache_folder().name == "keras-repro"
 
 
+def test_builds_that_are_unpacked_at_once_share_their_files(
+    tmp_path: Path, local_index: LocalIndex
+) -> None:
+    """Without it builds that are fetched ahead, in threads, would each hold files of their own."""
+    modules = {f"module{n}": f"x = {n}\n" for n in range(40)}
+    builds = [local_index.offer(f"3.{n}.0", tree("3.0.0", **modules)) for n in range(8)]
+    store = Store(tmp_path)
+    with ThreadPoolExecutor(len(builds)) as pool:
+        first, *others = pool.map(store.get, builds)
+    for source in others:
+        for path in (*source.files, *map(pyc_path, source.files)):
+            assert (source.path / path).samefile(first.path / path), path
+
+
 # -- trees that are made from others -------------------------------------------
 
 
@@ -592,6 +606,25 @@ def test_an_overlay_is_the_base_with_some_files_of_the_other(
     assert not list((tmp_path / "tmp").iterdir())
     assert not list((tmp_path / "locks").glob("scratch*"))
     assert_right(base, before)
+
+
+def test_an_overlay_shares_the_files_of_its_builds(tmp_path: Path, local_index: LocalIndex) -> None:
+    """Without it each changed file of a bisect would cost the reading of a whole Keras."""
+    with Store(tmp_path) as store:
+        base = store.get(local_index.offer("3.5.0", tree("3.5.0", module="x = 1\n")))
+        other = store.get(local_index.offer("3.6.0", tree("3.6.0", module="x = 2\n")))
+        # Another Python, which may not write here, has no bytecode beside the sources.
+        (base.path / pyc_path("keras/src/layers/layer.py")).unlink()
+        mixed = store.overlay(base, other, ["keras/src/module.py"])
+        assert_right(mixed, tree("3.5.0", module="x = 2\n"))
+        for path in (*mixed.files, *map(pyc_path, mixed.files)):
+            origin = other if "module" in path else base
+            if "layer." not in path:
+                assert (mixed.path / path).samefile(origin.path / path)
+            assert (mixed.path / path).is_file()
+        (base.path / "keras/src/layers/layer.py").unlink()
+        with pytest.raises(HarnessError, match="changed while they were used"):
+            store.overlay(base, other, [])
 
 
 def test_an_overlay_of_folders_never_shares_their_files(tmp_path: Path) -> None:

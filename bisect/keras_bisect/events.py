@@ -25,7 +25,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Probed:
-    """A probe ended."""
+    """A probe ended, or is known to be that of a build with the same sources. Told once a build."""
 
     script: str
     """sha256 of its text."""

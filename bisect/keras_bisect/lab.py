@@ -43,6 +43,7 @@ class Lab:
         self.probes = 0
         """Probes made so far, without those that were known already."""
         self._known: dict[Key, tuple[str, Outcome]] = {}
+        self._told: set[tuple[Key, str]] = set()
         self._lock = threading.Lock()
         self._fetchers = ThreadPoolExecutor(FETCHERS, "fetch")
         self._fetching: dict[str, Future[Source]] = {}
@@ -160,7 +161,11 @@ class Lab:
         *,
         same_as: str | None,
     ) -> None:
-        same_as = None if same_as == name else same_as
+        told = (_key(script, source, tree), name)
+        with self._lock:
+            if told in self._told:
+                return
+            self._told.add(told)
         self.listener(
             Probed(
                 script=digest(script),

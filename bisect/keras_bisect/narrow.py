@@ -5,7 +5,7 @@
     files      keras/src/trainers/compile_utils.py
 
 Each step takes what the step before found, verifies both ends at the new grain, and narrows.
-Nothing is assumed: the Nothing is assumed: the nightlies of the day of a release need not behave like the release, so the
+Nothing is assumed: the nightlies of the day of a release need not behave like the release, so the
 ends are looked for around it until they do.
 
 Public: `Narrower`, `Hints`, `Grain`.
@@ -166,6 +166,8 @@ class Narrower:
         """Positions of two nightlies that behave like `last` and `first`; or why there are none."""
         if last.made is None or first.made is None:
             return "The nightlies on both sides are not known: a build has no date."
+        if not line:
+            return "The index offers no nightlies."
         # A patch release is made after later releases, but from older sources.
         begin = min(last.made, first.made)
         low = max((i for i, build in enumerate(line) if _made(build) <= begin), default=0)

@@ -134,16 +134,26 @@ class Pool:
         # The target is complete. Where the pool cannot be written (a read-only cache, while an
         # overlay is made elsewhere), only the sharing is lost.
         with contextlib.suppress(OSError):
-            self._share(target, kept)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                os.link(target, kept)
+            except FileExistsError:
+                # Another build was unpacked meanwhile, or what is there is damaged.
+                if kept.read_bytes() == data:
+                    self._replace(target, kept)
+                else:
+                    self._replace(kept, target)
+            except OSError:
+                self._replace(kept, target)
 
-    def _share(self, target: Path, kept: Path) -> None:
-        kept.parent.mkdir(parents=True, exist_ok=True)
+    def _replace(self, path: Path, origin: Path) -> None:
+        """Make `path` the same file as `origin`, or a copy of it, whatever is there now."""
         # A name of its own and one rename: another process never sees a part of it, and a damaged
         # file gives way to a new one instead of being written through.
-        staged = kept.with_name(f".{kept.name}.{secrets.token_hex(4)}")
+        staged = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
         try:
-            link_or_copy(target, staged)
-            staged.replace(kept)
+            link_or_copy(origin, staged)
+            staged.replace(path)
         finally:
             # Renaming a link onto a link of the same file does nothing, and leaves the first.
             staged.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """A build on disk: fetched, verified, unpacked once, and checked each time it is handed out.
 
-    builds/NAME-WHEEL/    keras/ and what it should hold (`manifest.py`)
+    builds/NAME-WHEEL/    keras/ and what it should hold (`manifest.py`); git-SHA for a commit
     blobs/, bytecode/     the files themselves, shared by all builds (`pool.py`)
     tmp/KEY.TOKEN/        what is being made; belongs to whoever holds locks/KEY.lock
     locks/KEY.lock
@@ -45,6 +45,7 @@ SCRATCH = "scratch-"
 USABLE = (State.RIGHT, State.TOUCHED)
 
 Fetch = Callable[[Wheel], bytes]
+Files = Callable[[], Mapping[str, bytes]]
 
 
 def cache_folder() -> Path:
@@ -127,11 +128,28 @@ class Store:
             return _in_place(build, local.installed_root())
         if build.wheel is None:
             raise UsageError(f"{build}: expected a release or a nightly; only those have a wheel.")
-        key = f"{build.name}-{build.wheel.sha256[:12]}"
+        wheel = build.wheel
+        files = None if self.offline else lambda: read_wheel(wheel, self._fetch(wheel))
+        return self._kept(build, f"{build.name}-{wheel.sha256[:12]}", wheel.sha256, files)
+
+    def keep(self, build: Build, key: str, files: Files) -> Source:
+        """The sources of a build that comes from elsewhere (git), kept and checked like a wheel's.
+
+        Args:
+            build: what it is.
+            key: a folder name that no other sources ever have, such as git-SHA.
+            files: makes posix path -> bytes; asked only for what the cache does not hold.
+
+        Raises:
+            HarnessError: the cache cannot be written.
+        """
+        return self._kept(build, key, key, files)
+
+    def _kept(self, build: Build, key: str, origin: str, files: Files | None) -> Source:
         root = self.cache / "builds" / key
-        found = inspect(root, build.wheel.sha256)
+        found = inspect(root, origin)
         if not _settled(found):
-            found = self._settle(build, build.wheel, key, root, found)
+            found = self._settle(build, origin, key, root, found, files)
         assert found.manifest is not None
         return _source(build, root, found.manifest)
 
@@ -188,21 +206,23 @@ class Store:
         self._pool.add_bytecode({path: wanted[path] for path in bare}, root)
         return True
 
-    def _settle(self, build: Build, wheel: Wheel, key: str, root: Path, found: Finding) -> Finding:
+    def _settle(
+        self, build: Build, origin: str, key: str, root: Path, found: Finding, files: Files | None
+    ) -> Finding:
         """Make a build right, under its lock; or accept one that cannot be made better."""
-        if self.offline and found.manifest is None:
+        if files is None and found.manifest is None:
             raise self._not_cached(build, found)
         try:
             with self._locked(key):
                 # Whoever held the lock may have done all there was to do.
-                found = inspect(root, wheel.sha256)
+                found = inspect(root, origin)
                 if not _settled(found):
                     self._sweep(key)
                     try:
-                        self._repair(build, wheel, key, root, found)
+                        self._repair(build, origin, key, root, found, files)
                     finally:
                         self._clear(key)
-                    found = inspect(root, wheel.sha256)
+                    found = inspect(root, origin)
         except OSError as error:
             # A cache that cannot be written still serves what it holds, slower without bytecode.
             if found.manifest and found.sources in USABLE and found.bytecode is not State.DAMAGED:
@@ -215,16 +235,18 @@ class Store:
             )
         return found
 
-    def _repair(self, build: Build, wheel: Wheel, key: str, root: Path, found: Finding) -> None:
+    def _repair(
+        self, build: Build, origin: str, key: str, root: Path, found: Finding, files: Files | None
+    ) -> None:
         manifest = found.manifest
         if manifest is None or found.sources is State.DAMAGED:
-            files = self._from_pool(manifest) if manifest else None
-            if files is None:
-                if self.offline:
+            sources = self._from_pool(manifest) if manifest else None
+            if sources is None:
+                if files is None:
                     raise self._not_cached(build, found)
-                files = read_wheel(wheel, self._fetch(wheel))
+                sources = files()
             new = self._temporary(key)
-            self._make(new, files, wheel.sha256)
+            self._make(new, sources, origin)
             if root.exists():
                 root.rename(self.cache / "tmp" / f"{key}.{secrets.token_hex(4)}")
             root.parent.mkdir(parents=True, exist_ok=True)
@@ -247,7 +269,7 @@ class Store:
         manifest.write(root)
         return manifest
 
-    def _from_pool(self, manifest: Manifest) -> dict[str, bytes] | None:
+    def _from_pool(self, manifest: Manifest) -> Mapping[str, bytes] | None:
         files = {}
         for path, sha256 in manifest.files.items():
             data = self._pool.source(sha256)

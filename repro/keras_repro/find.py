@@ -41,7 +41,7 @@ class Budget:
     max_examples: int = 150
     """Models drawn; shrinking comes on top."""
     structures_per_model: int = 2
-    """Nested structures drawn for `keras.tree`, for each model: they cost a fiftieth of one."""
+    """Nested structures drawn for `keras.tree`, for each model; they cost a fiftieth of one."""
     first: bool = False
     """Stop at the first finding."""
 
@@ -144,6 +144,7 @@ class _Search:
         self._seen: dict[str, _Seen] = {}
         self._examples = 0
         self._shrunk = 0
+        self._stopped = False
         self._lock = threading.Lock()
         self._known: dict[tuple[str, Tree], Outcome] = {}
 
@@ -158,9 +159,12 @@ class _Search:
                 between = time.monotonic()
                 self._shrink(workers, findings)
             except KeyboardInterrupt:
-                interrupted = True
-                between = max(between, start)
+                interrupted = self._stopped = True
+                if between == start:
+                    between = time.monotonic()
             end = time.monotonic()
+        if interrupted:
+            findings += self._unshrunk(findings)
         findings.sort(key=_order)
         return Found(tuple(findings), self._examples, between - start, end - between, interrupted)
 
@@ -172,22 +176,27 @@ class _Search:
         yield from _drawn(tree_cases(), structures, seed)
 
     def _explore(self, drawn: Iterable[AnyCase], workers: _Workers) -> None:
-        """Run each case under each tree, all trees at a time."""
-        team = [workers.take(tree) for tree in self._trees]
-        try:
-            for case in drawn:
-                script = render(case)
-                for worker in team:
-                    worker.begin(script)
+        """Run each case under each tree. The trees go side by side, each at its own pace; what they
+        show is read in the order of the cases, so the pace changes nothing.
+        """
+        cases = list(drawn)
+        scripts = [render(case) for case in cases]
+        with contextlib.ExitStack() as stack:
+            lanes = []
+            for tree in self._trees:
+                worker = workers.take(tree)
+                stack.callback(workers.give, worker)
+                lane = ThreadPoolExecutor(1, f"search-{tree}")
+                stack.callback(lane.shutdown, wait=True, cancel_futures=True)
+                lanes.append((tree, [lane.submit(worker.run, script) for script in scripts]))
+            for index, case in enumerate(cases):
+                for tree, outcomes in lanes:
+                    outcome = outcomes[index].result()
+                    self._look(case, tree, self._keep(scripts[index], tree, outcome))
                 self._examples += 1
-                for worker in team:
-                    self._look(case, worker.tree, self._keep(script, worker.tree, worker.result()))
                 self._listener(Searched(self._examples, len(self._seen), 0))
                 if self._budget.first and self._seen:
                     return
-        finally:
-            for worker in team:
-                workers.give(worker)
 
     def _look(self, case: AnyCase, tree: Tree, outcome: Outcome) -> None:
         reading = explain(case, outcome)
@@ -224,6 +233,18 @@ class _Search:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
+    def _unshrunk(self, findings: Iterable[Finding]) -> list[Finding]:
+        """What was seen and could not be shrunk any more."""
+        done = {finding.reading.signature for finding in findings}
+        left = []
+        for signature, seen in self._seen.items():
+            outcome = self._known[digest(render(seen.case)), seen.tree]
+            reading = explain(seen.case, outcome)
+            if signature not in done and reading is not None:
+                trees = {seen.tree: judge(outcome, CaseSignature(seen.case, signature))}
+                left.append(Finding(seen.case, reading, seen.tree, trees, seen.examples))
+        return left
+
     def _finding(self, case: AnyCase, signature: str, start: _Seen, workers: _Workers) -> Finding:
         outcomes = {tree: self._outcome(case, tree, workers) for tree in self._trees}
         judged = {
@@ -244,6 +265,8 @@ class _Search:
             known = self._known.get((digest(script), tree))
         if known is not None:
             return known
+        if self._stopped:
+            raise KeyboardInterrupt
         worker = workers.take(tree)
         try:
             return self._keep(script, tree, worker.run(script))
@@ -304,6 +327,8 @@ def _drawn(strategy: Any, count: int, seed: int) -> Iterable[AnyCase]:
     from hypothesis import HealthCheck, Phase, Verbosity
 
     drawn: dict[AnyCase, None] = {}
+    if not count:
+        return drawn
 
     @hypothesis.seed(seed)
     @hypothesis.settings(

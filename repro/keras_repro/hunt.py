@@ -18,7 +18,7 @@ import contextlib
 import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,15 +104,16 @@ def hunt(
     start = time.monotonic()
     result = Hunt(build.name, lab.prober.backend, trees, seed)
     source = lab.source(build)
-    releases = lab.index.releases()
-    if not search_only:
-        lab.prefetch(releases)
+    releases = () if search_only else lab.index.releases()
+    lab.prefetch(releases)
     listener(Stage(f"searching {build} under {' and '.join(trees)}"))
     found = search(lab.prober, source, trees=trees, seed=seed, budget=budget, listener=listener)
     result.examples = found.examples
     result.interrupted = found.interrupted
     try:
-        confirmed = list(_confirm(lab, source, found.findings, result, listener))
+        confirmed: Iterable[Finding] = found.findings
+        if not found.interrupted:
+            confirmed = list(_confirm(lab, source, found.findings, result, listener))
         for finding in confirmed:
             result.findings.append(_written_down(finding, build, out))
             _save(result, result.findings[-1], out)

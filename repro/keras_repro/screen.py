@@ -146,7 +146,7 @@ def _whole(hunted: Hunted) -> Iterator[str]:
 
 def _short(hunted: Hunted) -> str:
     reading = hunted.finding.reading
-    spans = _spans(hunted.transitions)
+    spans = _spans(hunted.transitions) if hunted.entries else ""
     return f"  {reading.rules[0]:>3}  {reading.signature[:58]:58}  {spans:24}  {hunted.slug[-6:]}"
 
 

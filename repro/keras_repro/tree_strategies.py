@@ -23,8 +23,8 @@ SURPRISING = ("output_10", "output_2", "loss", "B", "y_true", "x1", "A", "Z")
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
 
 FIELDS = st.sampled_from(LETTERS + tuple(n for n in SURPRISING if not iskeyword(n)))
-# Not `st.text`: Hypothesis mixes in constants of the modules it finds loaded, and a seed must draw the
-# same cases whatever else is installed.
+# Not `st.text`: Hypothesis mixes in constants of the modules it finds loaded, and a seed must draw
+# the same cases whatever else is installed.
 CHARACTERS = st.sampled_from("abAB01 _-./:'\"\\\n\0{}é日😀")
 KEYS = FIELDS | st.lists(CHARACTERS, max_size=3).map("".join)
 # 0 stands for "a number", `numbered` says which; it keeps one None at most.

@@ -1,0 +1,143 @@
+"""Without these, a search could miss its bug, mix two up, end early, or not be repeatable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from keras_bisect.build import parse_build
+from keras_bisect.index import Index
+from keras_bisect.probe import Prober
+from keras_bisect.store import Source, Store, cache_folder
+from keras_bisect.verdict import judge
+from keras_repro.case import Case
+from keras_repro.find import Budget, Found, Searched, search
+from probing import survivors
+from test_case import FOUNDING
+from tiny_keras import tiny_keras
+
+
+@pytest.fixture(scope="module")
+def prober() -> Iterator[Prober]:
+    with Prober(timeout=30) as prober:
+        yield prober
+    assert not survivors()
+
+
+def find(
+    prober: Prober, source: Source, *, count: int = 60, structures: int = 0, first: bool = False
+) -> Found:
+    budget = Budget(max_examples=count, structures_per_model=structures, first=first)
+    return search(prober, source, trees=("optree",), seed=1, budget=budget)
+
+
+def signatures(found: Found) -> list[str]:
+    return [finding.reading.signature for finding in found.findings]
+
+
+def test_nothing_is_found_where_nothing_is_wrong(prober: Prober, tmp_path: Path) -> None:
+    """Lost: false alarms would be filed against people who did nothing wrong."""
+    found = find(prober, tiny_keras(tmp_path))
+    assert found.findings == ()
+    assert found.examples >= 55
+    assert not found.interrupted
+
+
+def test_a_planted_bug_is_found_and_shrunk_to_what_is_known(prober: Prober, tmp_path: Path) -> None:
+    """Lost: the toolkit would not do what it is for."""
+    found = find(prober, tiny_keras(tmp_path, "alphabet"))
+    finding = next(
+        one
+        for one in found.findings
+        if one.reading.signature == "target: alphabet (dict targets, list outputs)"
+    )
+    case = finding.case
+    assert isinstance(case, Case)
+    assert (case.names, case.targets, case.container) == (("b", "a"), FOUNDING.targets, "list")
+    assert finding.reading.strength == "contract"
+    assert finding.trees["optree"].verdict == "bad"
+    # Metrics meet the same targets; whoever sees only those has another symptom of it.
+    assert {one.partition("(")[2] for one in signatures(found)} == {"dict targets, list outputs)"}
+
+
+def test_a_worker_that_dies_does_not_end_the_search(prober: Prober, tmp_path: Path) -> None:
+    """Lost: the worst bugs, those that kill the process, would hide all others."""
+    found = find(prober, tiny_keras(tmp_path, "crash"))
+    assert signatures(found) == ["failed: is killed by SIGKILL"]
+    case = found.findings[0].case
+    assert isinstance(case, Case) and case.names == ("a", "b", "c")
+    assert found.examples >= 55
+
+
+def test_the_first_is_enough_where_that_is_asked_for(prober: Prober, tmp_path: Path) -> None:
+    """Lost: `--first` would search on, and take as long as a whole search."""
+    told: list[Searched] = []
+    source = tiny_keras(tmp_path, "refusal")
+    budget = Budget(max_examples=60, structures_per_model=0, first=True)
+    found = search(prober, source, trees=("optree",), seed=1, budget=budget, listener=told.append)
+    assert len(found.findings) == 1
+    assert found.findings[0].reading.rules == ("R5",)
+    assert found.findings[0].reading.refused
+    assert found.examples < 55
+    assert [one.examples for one in told] == sorted(one.examples for one in told)
+    assert told[-1] == Searched(found.examples, 1, 1)
+
+
+def test_what_is_interrupted_is_kept(prober: Prober, tmp_path: Path) -> None:
+    """Lost: Ctrl-C after an hour would throw away what the hour had found."""
+
+    def interrupt(searched: Searched) -> None:
+        if searched.shrunk:
+            raise KeyboardInterrupt
+
+    budget = Budget(max_examples=60, structures_per_model=0)
+    found = search(
+        prober,
+        tiny_keras(tmp_path, "alphabet"),
+        trees=("optree",),
+        seed=1,
+        budget=budget,
+        listener=interrupt,
+    )
+    assert found.interrupted
+    assert found.findings
+
+
+# -- a real release --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def released() -> Iterator[Source]:
+    """Keras 3.5.0, which has the founding bug, from the user's own cache."""
+    cache = cache_folder()
+    with Store(cache) as store:
+        yield store.get(Index(cache).resolve(parse_build("3.5.0")))
+
+
+@pytest.fixture(scope="module")
+def found(prober: Prober, released: Source) -> Found:
+    return find(prober, released, count=40, structures=1)
+
+
+@pytest.mark.network
+def test_a_release_with_bugs_is_caught(prober: Prober, released: Source, found: Found) -> None:
+    """Lost: all else here could hold, and a real Keras still be searched in vain."""
+    assert found.findings
+    assert len(set(signatures(found))) == len(found.findings)
+    strengths = [finding.reading.strength for finding in found.findings]
+    assert strengths == sorted(strengths)  # contract before inconsistent
+    for finding in found.findings[:4]:
+        outcome = prober.run(finding.script, released, finding.tree)
+        assert judge(outcome, finding.signature).verdict == "bad"
+
+
+@pytest.mark.network
+def test_the_same_seed_finds_the_same(prober: Prober, released: Source, found: Found) -> None:
+    """Lost: nobody could show to another what a search has found."""
+    again = find(prober, released, count=40, structures=1)
+    assert again.examples == found.examples
+    assert [(one.case, one.reading, one.examples) for one in again.findings] == [
+        (one.case, one.reading, one.examples) for one in found.findings
+    ]
