@@ -35,9 +35,7 @@ def empty(tmp_path: Path) -> dict[str, str]:
     return {"KERAS_REPRO_CACHE": str(tmp_path / "cache")}
 
 
-def keras_repro(
-    *arguments: str | Path, timeout: float = 90, **environment: str
-) -> subprocess.CompletedProcess[str]:
+def keras_repro(*arguments: str | Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the installed command as a person does; it never falls over, and leaves no process."""
     mark = uuid.uuid4().hex
     run = subprocess.run(
@@ -45,7 +43,7 @@ def keras_repro(
         env=os.environ | environment | {MARK: mark},
         capture_output=True,
         text=True,
-        timeout=timeout,
+        timeout=90,
         check=False,
     )
     assert "cli.py" not in run.stderr, run.stderr

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -405,6 +406,19 @@ def test_who_stops_listening_does_not_wait(build: Source, tmp_path: Path, start:
     assert time.monotonic() - begin < 20
 
 
+def test_a_prober_is_closed_while_keras_is_imported(tmp_path: Path) -> None:
+    """Without it Ctrl-C would wait for an import that hangs."""
+    source = fake_keras(tmp_path, init="while True: pass")
+    tasks = [Task(script(f"print({n})"), source) for n in range(2)]
+    with Prober(jobs=2, start="fork") as prober:
+        prober.run(script("", keras=False), source)
+        begin = time.monotonic()
+        threading.Timer(0.5, prober.close).start()
+        with pytest.raises(HarnessError, match="died"):
+            list(prober.run_all(tasks, share=True))
+    assert time.monotonic() - begin < 10
+
+
 def test_a_fault_stops_the_others(build: Source, tmp_path: Path) -> None:
     """Without it a wrong Keras on the path would be told when the slowest probe ended."""
     other = fake_keras(tmp_path / "other")
@@ -426,12 +440,13 @@ from keras_bisect.probe import Prober, Script, Task, Worker
 from probing import fake_keras, script
 
 root, start, text = Path(sys.argv[2]), sys.argv[3], sys.argv[4]
-source = fake_keras(root / "build")
+source = fake_keras(root / "build", init=text if sys.argv[5] == "import" else "")
 with Prober(jobs=2, start=start, timeout=60) as prober:
     if sys.argv[5] == "worker":
         Worker(prober, source, "optree").run(script(text))
     else:
-        list(prober.run_all([Task(script(text + f"# {n}"), source) for n in range(3)]))
+        tasks = [Task(script(text + f"# {n}"), source) for n in range(3)]
+        list(prober.run_all(tasks, share=sys.argv[5] == "import"))
 print("not interrupted")
 """
 WAITS = """
@@ -451,6 +466,8 @@ time.sleep(99)
         ("fresh", "probes", signal.SIGINT),
         ("fresh", "probes", signal.SIGKILL),
         ("fork", "worker", signal.SIGINT),
+        ("fork", "worker", signal.SIGKILL),
+        ("fork", "import", signal.SIGKILL),
     ],
 )
 def test_an_interrupted_toolkit_leaves_nothing(
@@ -460,7 +477,7 @@ def test_an_interrupted_toolkit_leaves_nothing(
     pids = tmp_path / "pids"
     pids.mkdir()
     text = WAITS.format(folder=str(pids))
-    if how == "worker":
+    if how != "probes":
         text = text.replace(
             "child = subprocess", "import types; child = types.SimpleNamespace(pid=0) #"
         )
@@ -472,7 +489,7 @@ def test_an_interrupted_toolkit_leaves_nothing(
         text=True,
         start_new_session=True,
     )
-    expected = 1 if how == "worker" else 2
+    expected = 2 if how == "probes" else 1
     end = time.monotonic() + 60
     while len([p for p in pids.iterdir() if p.read_text()]) < expected:
         assert program.poll() is None and time.monotonic() < end, program.communicate()

@@ -20,7 +20,7 @@ import shutil
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -50,11 +50,12 @@ class NotInRepository(HarnessError):  # noqa: N818
 
 
 class GitFailed(HarnessError):  # noqa: N818
-    """git ended with an error; `said` is what it printed."""
+    """git ended with an error: `code` is its exit code, `said` what it printed."""
 
-    def __init__(self, message: str, said: str) -> None:
+    def __init__(self, message: str, code: int, said: str) -> None:
         """Keep what git said apart: callers explain what they can."""
         super().__init__(message)
+        self.code = code
         self.said = said
 
 
@@ -89,7 +90,7 @@ class Clone:
 
         Raises:
             NotInRepository: a partial clone lacks what git needs.
-            GitFailed: git says no.
+            GitFailed: git ends with an error.
             Unreachable, NotCached, UsageError: there is no repository.
         """
         folder = self._open()
@@ -101,10 +102,12 @@ class Clone:
             raise
 
     def attempt(self, *arguments: str) -> bytes | None:
-        """What git writes, or None where it says no."""
+        """What git writes, or None where its answer is no (exit code 1). Raises as `run`."""
         try:
             return self.run(*arguments)
-        except GitFailed:
+        except GitFailed as error:
+            if error.code != 1:
+                raise
             return None
 
     def renew(self) -> bool:
@@ -136,19 +139,23 @@ class Clone:
             return "It is a partial clone, and nothing is fetched into it here: leave --repo out."
         return None
 
-    def fetch_blobs(self, wanted: Sequence[str]) -> None:
-        """Fetch the files that a mirror lacks in one go: git would ask for one after the other.
+    def fetch_blobs(self, sha: str, wanted: Container[str]) -> None:
+        """Fetch the files of a commit that a mirror lacks in one go.
+
+        git itself would ask for one file after the other.
+
+        Args:
+            sha: the commit.
+            wanted: the hashes of the files of it that are needed.
 
         Raises:
             Unreachable, NotCached: they cannot be fetched.
         """
         if self.local:
             return
-        stdin = "".join(f"{blob}\n" for blob in wanted).encode()
-        listed = self.run(
-            *("rev-list", "--objects", "--no-walk", "--missing=print", "--stdin"), stdin=stdin
-        )
-        missing = [line[1:] for line in listed.splitlines() if line.startswith(b"?")]
+        listed = self.run("rev-list", "--objects", "--no-walk", "--missing=print", sha)
+        absent = [line[1:] for line in listed.decode("latin-1").splitlines() if line[:1] == "?"]
+        missing = [blob for blob in absent if blob in wanted]
         if not missing:
             return
         if self.offline:
@@ -160,7 +167,7 @@ class Clone:
         quick = ("-c", "fetch.negotiationAlgorithm=noop")
         with self._locked():
             self._fetch(
-                self._open(), *quick, *FETCH, "--stdin", "origin", stdin=b"\n".join(missing)
+                self._open(), *quick, *FETCH, "--stdin", "origin", stdin="\n".join(missing).encode()
             )
 
     def _open(self) -> Path:
@@ -303,11 +310,13 @@ def _run(
     except (OSError, ValueError) as error:
         raise HarnessError(f"git cannot be run: {error}.") from error
     except subprocess.TimeoutExpired:
-        late = f"it had not ended after {seconds:.0f} s"
-        raise GitFailed(f"`git {_shown(arguments)}`: {late}.", late) from None
+        raise HarnessError(
+            f"`git {_shown(arguments)}` had not ended after {seconds:.0f} s. Try again, or use a "
+            "clone on a faster disk."
+        ) from None
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
-        raise GitFailed(f"`git {_shown(arguments)}` failed: {said}", said)
+        raise GitFailed(f"`git {_shown(arguments)}` failed: {said}", done.returncode, said)
     return done.stdout
 
 

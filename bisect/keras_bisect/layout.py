@@ -1,16 +1,18 @@
 """How the sources in Keras' repository become those of its wheels.
 
-Three ways, by time; a commit is laid out here as its own wheel would be, so that it is the same
+Four ways, by time; a commit is laid out here as its own wheel would be, so that it is the same
 build (`content`), and fails in the same files, as a nightly with the same sources.
 
     to 2024-04-16   `keras/` was moved to `keras/src/`, its imports rewritten, and files with the
                     public names were added (by namex, which imports the package to find them)
     from then on    (#19530) `keras/` as it is, the public names in `keras/api/`
-    from May 2025   the same, with what is in `keras/api/` moved to `keras/`
+    from 2024-04-22 the same, with `keras/api/_tf_keras/` moved to `keras/_tf_keras/`
+    from 2025-04-22 (#21187) the same, with all that is in `keras/api/` moved to `keras/`
 
 The rewriting of the first can be undone, which is how the commit of such a wheel is recognised.
 
-Public: `as_wheel`, `is_keras`, `needs_names`, `Hashes`, `as_built`, `as_written`, `git_hash`.
+Public: `as_wheel`, `is_keras`, `needs_names`, `RECIPE`, `VERSION`, `Hashes`, `as_built`,
+`as_written`, `git_hash`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from collections.abc import Callable, Container, Mapping
 from keras_bisect.store import Source
 
 __all__ = [
+    "RECIPE",
+    "VERSION",
     "Hashes",
     "as_built",
     "as_wheel",
@@ -29,6 +33,9 @@ __all__ = [
     "is_keras",
     "needs_names",
 ]
+
+VERSION = 1
+"""To be raised with whatever changes what `as_wheel` makes: such trees are kept by it."""
 
 NOW, THEN = "keras/src/", "keras/"
 """Where the sources lie in git: since #19530, and before. In a wheel they always lie in `NOW`."""
@@ -40,6 +47,12 @@ API = "keras/api/"
 INIT = "keras/__init__.py"
 NOT_PACKAGED = b"This file should NEVER be packaged"
 """In `INIT` of a repository whose wheels have the public names in `keras/` itself."""
+
+RECIPE = "pip_build.py"
+"""What makes the wheel. It is not part of one, but tells which way it is made."""
+
+MOVES_LEGACY = b"def move_tf_keras_directory("
+LEGACY = "_tf_keras/"
 
 
 def is_keras(paths: Container[str]) -> bool:
@@ -56,20 +69,32 @@ def as_wheel(tree: Mapping[str, bytes], names: Mapping[str, bytes]) -> dict[str,
     """The files of a commit as its wheel would hold them.
 
     Args:
-        tree: path -> bytes, of the commit.
+        tree: path -> bytes, of the sources of the commit and of its `RECIPE`.
         names: path -> bytes of a wheel of its time, whose public names are taken if the commit
             has none.
     """
     if needs_names(tree):
         files = {path: data for path, data in names.items() if not path.startswith(NOW)}
         for path, data in tree.items():
+            if path == RECIPE:
+                continue
             built = as_built(data) if path.endswith(".py") else data
             files[NOW + path.removeprefix(THEN)] = built
         return files
-    if NOT_PACKAGED not in tree.get(INIT, b""):
-        return dict(tree)
-    files = {path: data for path, data in tree.items() if not path.startswith(API) and path != INIT}
-    return files | {p.replace(API, THEN, 1): d for p, d in tree.items() if p.startswith(API)}
+    files = {path: data for path, data in tree.items() if path != RECIPE}
+    if NOT_PACKAGED in tree.get(INIT, b""):
+        kept = {path: data for path, data in files.items() if path.startswith(NOW)}
+        return kept | {
+            path.replace(API, THEN, 1): data for path, data in files.items() if path.startswith(API)
+        }
+    if MOVES_LEGACY in tree.get(RECIPE, b""):
+        legacy = {path: files.pop(path) for path in tree if path.startswith(API + LEGACY)}
+        for path, data in legacy.items():
+            moved = data.replace(b"keras.api._tf_keras", b"keras._tf_keras")
+            files[path.replace(API, THEN, 1)] = moved
+        public = API + "__init__.py"
+        files[public] = files[public].replace(b"from keras.api import _tf_keras", b"")
+    return files
 
 
 class Hashes:

@@ -22,7 +22,7 @@ from keras_bisect import layout
 from keras_bisect.build import Build
 from keras_bisect.content import is_source
 from keras_bisect.errors import UsageError
-from keras_bisect.git import Clone, NotInRepository
+from keras_bisect.git import Clone, GitFailed, NotInRepository
 from keras_bisect.store import Source, Store
 
 __all__ = ["KERAS", "Commit", "Nightly", "NotInRepository", "Repository", "main_parent"]
@@ -34,6 +34,7 @@ MARGIN = timedelta(days=1)
 NEAR, FAR = 40, 400
 """How many commits before a nightly are compared with it at first, and at most."""
 
+ROOTS = ("keras/", layout.RECIPE)
 FORMAT = "--format=%H%x00%P%x00%ct%x00%at%x00%s"
 GITHUB = re.compile(r"github\.com[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?$", re.IGNORECASE)
 PULLED = re.compile(r"\(#(\d+)\)\s*$|^Merge pull request #(\d+)\b")
@@ -328,7 +329,7 @@ class Repository:
             Unreachable, NotCached: its files cannot be fetched.
         """
         build = Build("commit", f"git:{commit.sha}")
-        key = f"git-{commit.sha}"
+        key = f"git{layout.VERSION}-{commit.sha}"
         if names is None or not self.needs_names(commit):
             return store.keep(build, key, lambda: self._files(commit, None))
         return store.keep(build, f"{key}-{names.exact[:12]}", lambda: self._files(commit, names))
@@ -349,30 +350,31 @@ class Repository:
                 "names of Keras were made with the wheel. A nightly of its time has them."
             )
         others = {path: (names.path / path).read_bytes() for path in names.files} if names else {}
-        return layout.as_wheel(self._read(blobs), others)
+        return layout.as_wheel(self._read(commit.sha, blobs), others)
 
     def _tree(self, sha: str) -> Mapping[str, str]:
-        """The sources of a commit: path -> the hash that git gives the file."""
+        """The sources of a commit and its recipe: path -> the hash that git gives the file."""
         found = self._blobs.get(sha)
         if found is None:
-            listed = _texts(self._clone.run("ls-tree", "-r", "-z", "--full-tree", sha, "keras/"))
+            listed = _texts(self._clone.run("ls-tree", "-r", "-z", "--full-tree", sha, *ROOTS))
             entries = [entry.partition("\t") for entry in listed]
             # Neither links nor submodules: a wheel holds files.
             found = {
                 path: head.split()[2]
                 for head, _, path in entries
-                if is_source(path) and head.startswith(("100644 ", "100755 "))
+                if (is_source(path) or path == layout.RECIPE)
+                and head.startswith(("100644 ", "100755 "))
             }
             self._blobs[sha] = found
         return found
 
-    def _read(self, blobs: Mapping[str, str]) -> dict[str, bytes]:
+    def _read(self, sha: str, blobs: Mapping[str, str]) -> dict[str, bytes]:
         """The contents of files: path -> hash becomes path -> bytes.
 
         Not by `git archive`, which changes files where attributes or a person's settings say so.
         """
         wanted = list(dict.fromkeys(blobs.values()))
-        self._clone.fetch_blobs(wanted)
+        self._clone.fetch_blobs(sha, set(wanted))
         stdin = "".join(f"{blob}\n" for blob in wanted).encode()
         answer = self._clone.run("cat-file", "--batch", stdin=stdin)
         contents: dict[str, bytes] = {}
@@ -390,8 +392,12 @@ class Repository:
         return {path: contents[blob] for path, blob in blobs.items()}
 
     def _find(self, rev: str) -> Commit | None:
-        found = self._clone.attempt("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}")
-        return self._commits("--no-walk", found.decode().strip())[0] if found else None
+        try:
+            found = self._clone.run("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}")
+        except GitFailed:
+            # Whatever is wrong with a revision, it means no commit.
+            return None
+        return self._commits("--no-walk", found.decode().strip())[0]
 
     def _commits(self, *arguments: str) -> list[Commit]:
         options = ("-z", "--encoding=UTF-8", "--no-show-signature", "--no-color", FORMAT)

@@ -17,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
+import multiprocessing
 import os
 import selectors
 import shutil
@@ -29,6 +30,7 @@ import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -44,6 +46,8 @@ TICK = 0.05
 """Seconds between two looks at the memory of a script."""
 TREE_TICK = 0.5
 """Seconds between two looks at the memory of everything it started, which costs more."""
+IMPORT_TICK = 0.2
+"""Seconds between two looks at whether a shared import of keras is still wanted."""
 REAP_TICK = 0.002
 """Seconds between two rounds of killing what a script left."""
 
@@ -131,7 +135,7 @@ def serve(connection: Connection, spec: HostSpec) -> None:
             except EOFError:
                 return
             connection.send(host.run(job))
-    except BrokenPipeError:
+    except (BrokenPipeError, _Terminated):
         return
     except Exception:  # noqa: BLE001 - whatever it is, it is the harness that failed, and is told so
         with contextlib.suppress(OSError):
@@ -164,8 +168,12 @@ def leave(folder: str) -> None:
         Path(folder).rmdir()
 
 
+class _Terminated(BaseException):
+    """The toolkit wants no more of this host. Nothing that Keras or a script catches."""
+
+
 def _end(_signal: int, _frame: FrameType | None) -> None:
-    raise SystemExit(0)
+    raise _Terminated
 
 
 class _Host:
@@ -322,12 +330,15 @@ def silence() -> None:
 
 def _import_keras(timeout: float) -> None:
     """Import keras in the host; a failure or a hang shows again in each script that imports it."""
+    deadline = time.monotonic() + timeout
 
-    def give_up(_signal: int, _frame: FrameType | None) -> None:
-        raise TimeoutError
+    def look(_signal: int, _frame: FrameType | None) -> None:
+        # Nobody looks at the pipe meanwhile.
+        if time.monotonic() > deadline or not toolkit().is_alive():
+            raise TimeoutError
 
-    previous = signal.signal(signal.SIGALRM, give_up)
-    signal.setitimer(signal.ITIMER_REAL, timeout)
+    previous = signal.signal(signal.SIGALRM, look)
+    signal.setitimer(signal.ITIMER_REAL, IMPORT_TICK, IMPORT_TICK)
     try:
         import keras  # noqa: F401
     except (Exception, SystemExit):  # noqa: BLE001 - told by the script that meets it next
@@ -336,6 +347,13 @@ def _import_keras(timeout: float) -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+
+
+def toolkit() -> BaseProcess:
+    """The process that wants the outcomes. (The parent of a forked host is the warm process.)"""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    return parent
 
 
 def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:

@@ -16,6 +16,7 @@ import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -43,8 +44,7 @@ def serve(connection: Connection, spec: host.HostSpec) -> None:
     """The life of a worker: take texts, send an `Outcome` for each, until the connection closes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.setsid()
-    # A script that hangs must not outlive the toolkit.
-    child.die_with_parent()
+    threading.Thread(target=_end_with_the_toolkit, daemon=True).start()
     host.silence()
     folder = tempfile.mkdtemp(prefix="keras-probe-worker-", dir=host.scratch(spec.scratch))
     os.chdir(folder)
@@ -69,6 +69,12 @@ def serve(connection: Connection, spec: host.HostSpec) -> None:
         os.chdir("/")
         shutil.rmtree(folder, ignore_errors=True)
         host.leave(spec.scratch)
+
+
+def _end_with_the_toolkit() -> None:
+    """A script that hangs must not outlive the toolkit, and sees no closing pipe."""
+    host.toolkit().join()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _run(text: str, events: dict[str, Any], witness: child.Witness) -> Outcome:
