@@ -2,8 +2,8 @@
 
     python benchmarks/ratios.py [--runs 3]
 
-Builds must be in the cache for a fair figure; the first, uncounted run of each command puts them there. Prints one
-line a figure: the median, the ratio, and the bound that it is held to.
+Builds must be in the cache for a fair figure; the first, uncounted run of each command puts them
+there. Prints one line a figure: the median, the ratio, and the bound that it is held to.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def main() -> None:
         fresh = [*COMMAND, "run", str(script), "--fresh", "--jobs", "1", "--keras"]
         each = median([*fresh, ",".join(RELEASES)], cwd, 1) / len(RELEASES)
         share = line / (40 * each)
-        print(f"timeline of 40 releases     {line:7.2f} s  {share:5.2f}  of fresh runs, at most 0.20")
+        print(
+            f"timeline of 40 releases     {line:7.2f} s  {share:5.2f}  of fresh runs, at most 0.20"
+        )
         help_ = median([*COMMAND, "--help"], cwd, runs)
         print(f"--help                      {help_:7.2f} s         at most 0.5 s")
 

@@ -1,9 +1,9 @@
-"""Cases a second of a search, against a bare loop that builds, compiles and evaluates the same models.
+"""Cases a second of a search, against a bare loop that builds and evaluates the same models.
 
     python benchmarks/throughput.py [--examples 150]
 
-Both run on the installed Keras, one after the other; the bare loop is what a person would write: no toolkit, one
-process, one tree implementation. The search runs every model under two implementations.
+Both run on the installed Keras, one after the other; the bare loop is what a person would write: no
+toolkit, one process, one tree implementation. The search runs every model under two of them.
 """
 
 from __future__ import annotations
@@ -61,7 +61,9 @@ def main() -> None:
         wall = time.perf_counter() - start
     rate = found.examples / found.seconds
     print(f"search      {rate:6.1f} models a second, each under two tree implementations")
-    print(f"ratio       {rate / bare:6.2f}  at least 0.60  ({wall:.0f} s in all, shrinking included)")
+    print(
+        f"ratio       {rate / bare:6.2f}  at least 0.60  ({wall:.0f} s in all, shrinking included)"
+    )
 
 
 if __name__ == "__main__":

@@ -419,6 +419,13 @@ def test_a_prober_is_closed_while_keras_is_imported(tmp_path: Path) -> None:
     assert time.monotonic() - begin < 10
 
 
+def test_hosts_that_end_do_not_disturb_hosts_that_begin(build: Source) -> None:
+    """Lost without it: a timeline ends in a fault, once in some hundred probes, for no reason."""
+    tasks = [Task(script(f"x = {number}"), build) for number in range(250)]
+    with Prober(jobs=8) as prober:
+        assert {outcome.code for _, outcome in prober.run_all(tasks)} == {0}
+
+
 def test_a_fault_stops_the_others(build: Source, tmp_path: Path) -> None:
     """Without it a wrong Keras on the path would be told when the slowest probe ended."""
     other = fake_keras(tmp_path / "other")

@@ -2,8 +2,8 @@
 
     from keras_bisect import bisect, timeline
 
-`api` is the library; the other modules are its rooms, and each says what is public in it. A process that
-imports this package imports neither keras nor a backend.
+`api` is the library; the other modules are its rooms, and each says what is public in it. A process
+that imports this package imports neither keras nor a backend.
 """
 
 from keras_bisect.api import Bisected, Timeline, bisect, timeline

@@ -19,7 +19,7 @@ from keras_bisect.content import changed
 from keras_bisect.errors import Inconclusive, NotReproduced, UsageError
 from keras_bisect.events import Notice, Stage
 from keras_bisect.lab import Lab
-from keras_bisect.narrow import Grain, Hints, Narrower
+from keras_bisect.narrow import Grain, Narrower
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe import Script
 from keras_bisect.timeline import Entry, Place, Transition, kind_of, reference, transitions
@@ -28,7 +28,7 @@ from keras_bisect.verdict import Judged, Signature, Verdict, first_look, judge, 
 __all__ = ["Bisected", "Timeline", "bisect", "date", "timeline"]
 
 FILES_LIMIT = 80
-"""Changed files between two releases up to which they are tried one by one where nightlies do not help."""
+"""Where nightlies do not help: changed files between two releases that are tried one by one."""
 
 
 @dataclass(frozen=True)
@@ -103,9 +103,9 @@ def bisect(
     Args:
         lab: what probes.
         script: exits 0, 1 or 125.
-        good: a build where it passes; by default, releases before `bad` are tried until one passes.
-        bad: a build where it fails; the newest release by default. It may be older than `good`: then
-            the change that fixed the failure is looked for.
+        good: a build where it passes; by default, older releases are tried until one passes.
+        bad: a build where it fails; the newest release by default. It may be older than `good`:
+            then the change that fixed the failure is looked for.
         to: how far to narrow.
         tree: the tree implementation.
         signature: the failure; by default the one that `bad` shows.
@@ -181,8 +181,8 @@ def _passes(good: Build, judged: Judged) -> None:
         raise Inconclusive(f"The good end, {good}, cannot be tested: {judged.detail}.")
     how = "fails as the bad end does" if judged.verdict is Verdict.BAD else "fails in another way"
     raise NotReproduced(
-        f"The good end, {good}, {how}: {judged.detail}. Give a build that passes with --good, or leave "
-        "it out to have one looked for."
+        f"The good end, {good}, {how}: {judged.detail}. Give a build that passes with --good, or "
+        "leave it out to have one looked for."
     )
 
 
@@ -207,9 +207,8 @@ def _gallop(lab: Lab, narrower: Narrower, bad: Build) -> Build:
             break
         position = max(0, position - step)
         step *= 2
-    raise NotReproduced(
-        f"No release before {bad} passes ({', '.join(seen) or 'there is none'}). Give one with --good."
-    )
+    tried = ", ".join(seen) or "there is none"
+    raise NotReproduced(f"No release before {bad} passes ({tried}). Give one with --good.")
 
 
 def _between(lab: Lab, narrower: Narrower, good: Build, bad: Build, to: Grain) -> list[Transition]:

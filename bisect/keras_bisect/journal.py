@@ -1,4 +1,4 @@
-"""Every probe, appended as it ends: one JSON document a line, on disk before the next probe is judged.
+"""Every probe, appended as it ends: one JSON document a line, on disk before the next is judged.
 
 Public: `Journal`.
 """
@@ -22,7 +22,7 @@ SCHEMA = 1
 
 
 class Journal:
-    """An append-only file. Safe to share between threads; a line is written whole or is the last."""
+    """An append-only file. Safe to share between threads; a line is whole, or it is the last."""
 
     def __init__(self, path: Path, script: str, signature: Signature) -> None:
         """Open or go on with the journal of one script (`lab.digest`), judged by one signature."""

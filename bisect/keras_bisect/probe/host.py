@@ -126,8 +126,9 @@ def serve(connection: Connection, spec: HostSpec) -> None:
     if spec.fork and (reason := cold()):
         connection.send(Fault(f"TensorFlow could not be imported: {reason}"))
         return
-    home = tempfile.mkdtemp(prefix="home-", dir=scratch(spec.scratch))
+    home = ""
     try:
+        home = tempfile.mkdtemp(prefix="home-", dir=scratch(spec.scratch))
         host = _Host(connection, spec, home)
         while True:
             try:
@@ -142,7 +143,8 @@ def serve(connection: Connection, spec: HostSpec) -> None:
             connection.send(Fault(f"The host of a probe failed:\n{traceback.format_exc()}"))
     finally:
         _kill_descendants()
-        shutil.rmtree(home, ignore_errors=True)
+        if home:
+            shutil.rmtree(home, ignore_errors=True)
         leave(spec.scratch)
 
 
@@ -163,9 +165,13 @@ def scratch(folder: str) -> str:
 
 
 def leave(folder: str) -> None:
-    """Remove the folder for working folders if nobody uses it."""
-    with contextlib.suppress(OSError):
-        Path(folder).rmdir()
+    """Remove the folder for working folders if the toolkit is gone and no other host uses it.
+
+    While the toolkit lives the folder stays: another host may be about to make its own in it.
+    """
+    if not toolkit().is_alive():
+        with contextlib.suppress(OSError):
+            Path(folder).rmdir()
 
 
 class _Terminated(BaseException):

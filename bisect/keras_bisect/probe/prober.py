@@ -302,9 +302,11 @@ class Host:
         try:
             self._connection.send(job)
             answer: Outcome | Fault = self._connection.recv()
-        except (EOFError, OSError):
+        except (EOFError, OSError) as error:
+            self._process.join(5)
             raise HarnessError(
-                f"The process that watched over a probe of {self._source.build} died. If this "
+                f"The process that watched over a probe of {self._source.build} died "
+                f"({type(error).__name__}, exit code {self._process.exitcode}). If this "
                 "happens again with this script, the script kills processes that are not its own."
             ) from None
         if isinstance(answer, Fault):
