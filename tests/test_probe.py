@@ -289,7 +289,14 @@ def test_tensorflow_is_warm_and_keras_is_not(build: Source) -> None:
     text = "import sys\nprint('tensorflow' in sys.modules, 'keras' in sys.modules)"
     outcome = probe(script(text, keras=False), build)
     assert outcome.stdout == "True False\n"
-    assert "tensorflow" not in sys.modules and "keras" not in sys.modules
+
+
+def test_the_toolkit_itself_stays_cold() -> None:
+    """Without it `keras-repro --help` could wait for TensorFlow, and forks would not be clean."""
+    heavy = "{'tensorflow', 'keras', 'optree', 'tree'} & set(sys.modules)"
+    text = f"import sys, keras_bisect, keras_repro.hunt, keras_repro.strategies; print({heavy})"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 # -- fork and fresh ------------------------------------------------------------

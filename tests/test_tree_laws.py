@@ -126,15 +126,16 @@ def installed(tree: ModuleType | None) -> Iterator[None]:
     keras = ModuleType("keras")
     if tree is not None:
         keras.tree = tree  # type: ignore[attr-defined]
-    before = sys.modules.get("keras")
+    # A real one may be there, with its submodules, from the property tests of the same run.
+    real = {name: sys.modules[name] for name in list(sys.modules) if name.split(".")[0] == "keras"}
+    for name in real:
+        del sys.modules[name]
     sys.modules["keras"] = keras
     try:
         yield
     finally:
-        if before is None:
-            del sys.modules["keras"]
-        else:
-            sys.modules["keras"] = before
+        del sys.modules["keras"]
+        sys.modules.update(real)
 
 
 def run(case: TreeCase, world: World | None) -> tuple[Any, str, str | None]:
