@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_bisect.events import Judgement, Narrowed, Notice, Probed, Stage
-from keras_bisect.timeline import Entry, Transition, line_of
+from keras_bisect.timeline import SYMBOLS, Entry, Transition, line_of
+from keras_bisect.verdict import Verdict
 
 if TYPE_CHECKING:
     from keras_bisect.events import Event
@@ -146,17 +147,16 @@ def _whole(hunted: Hunted) -> Iterator[str]:
 
 def _short(hunted: Hunted) -> str:
     reading = hunted.finding.reading
-    spans = _spans(hunted.transitions) if hunted.entries else ""
-    return f"  {reading.rules[0]:>3}  {reading.signature[:58]:58}  {spans:24}  {hunted.slug[-6:]}"
+    rule = reading.rules[0]
+    signature = reading.signature.removeprefix(f"{rule} ")
+    said = signature if len(signature) <= 58 else signature[:57] + "…"
+    return f"  {rule:>3}  {said:58}  {_bad_in(hunted.entries):22}  {hunted.slug[-6:]}"
 
 
-def _spans(transitions: Sequence[Transition]) -> str:
-    told = []
-    for one in transitions:
-        if one.kind != "changed":
-            word = "since" if one.kind == "introduced" else "until"
-            told.append(f"{word} {one.first.release if word == 'since' else one.last.release}")
-    return ", ".join(told) or "in all releases"
+def _bad_in(entries: Sequence[Entry]) -> str:
+    """The releases that show a failure, as ranges."""
+    runs = line_of(entries).split("  ") if entries else []
+    return ", ".join(run[2:] for run in runs if run.startswith(SYMBOLS[Verdict.BAD]))
 
 
 def transition_lines(transition: Transition) -> Iterator[str]:
