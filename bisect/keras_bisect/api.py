@@ -111,9 +111,12 @@ def bisect(
         signature: the failure; by default the one that `bad` shows.
 
     Raises:
+        UsageError: commits are asked for, and the lab has no repository.
         NotReproduced: the bad end does not fail, or the good end does not pass.
         Inconclusive: an end cannot be tested.
     """
+    if to is Grain.COMMIT and lab.repository is None:
+        raise UsageError("Commits need a clone of the Keras repository. Give one with --repo.")
     start, probes = time.monotonic(), lab.probes
     bad = bad or lab.index.releases()[-1]
     lab.listener(Stage("both ends"))
@@ -259,18 +262,36 @@ def _finer(
 ) -> list[Transition]:
     if to < Grain.NIGHTLY:
         return [transition]
-    if last.made is None or first.made is None:
+    if last.kind == first.kind == "commit":
+        found = narrower.commits(transition, last, first)
+    elif last.made is None or first.made is None:
         # A folder or the installed Keras: there is nothing between it and another but files.
         return [narrower.files(transition, last, first)] if to >= Grain.FILE else [transition]
-    found = narrower.nightlies(transition, last, first)
+    else:
+        found = narrower.nightlies(transition, last, first)
+        nightlies = {build.name: build for build in lab.index.nightlies()}
+        if to >= Grain.COMMIT and (lab.repository is not None or to == Grain.COMMIT):
+            found = [
+                finer
+                for one in found
+                for finer in (
+                    narrower.commits(one, nightlies[one.last.nightly], nightlies[one.first.nightly])
+                    if one.last.nightly and one.first.nightly
+                    else [one]
+                )
+            ]
     if to < Grain.FILE:
         return found
-    nightlies = {build.name: build for build in lab.index.nightlies()}
     finest = []
     for one in found:
-        if one.last.nightly and one.first.nightly:
-            ends = nightlies[one.last.nightly], nightlies[one.first.nightly]
+        if one.last.commit and one.first.commit:
+            ends = (Build("commit", f"git:{side.commit}") for side in (one.last, one.first))
             finest.append(narrower.files(one, *ends))
+            continue
+        if one.last.nightly and one.first.nightly:
+            finest.append(
+                narrower.files(one, nightlies[one.last.nightly], nightlies[one.first.nightly])
+            )
             continue
         before, after = lab.source(last), lab.source(first)
         if (count := len(changed(before.files, after.files))) <= FILES_LIMIT:

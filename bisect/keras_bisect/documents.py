@@ -9,6 +9,7 @@ Public: `timeline_document`, `bisect_document`, `transition_document`, `entry_do
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from keras_bisect.timeline import Entry, Place, Transition
@@ -53,6 +54,7 @@ def transition_document(transition: Transition) -> Document:
         "to": str(transition.after),
         "last": _place(transition.last),
         "first": _place(transition.first),
+        "culprit": asdict(transition.culprit) if transition.culprit else None,
         "files": list(transition.files),
         "suspects": [entry_document(entry) for entry in transition.between],
         "notes": list(transition.notes),
@@ -65,4 +67,4 @@ def entry_document(entry: Entry) -> Document:
 
 
 def _place(place: Place) -> Document:
-    return {"release": place.release, "nightly": place.nightly}
+    return asdict(place)

@@ -15,10 +15,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from hashlib import sha256
 
 from keras_bisect.build import Build, parse_build
+from keras_bisect.build import Commit as CommitSpec
+from keras_bisect.errors import UsageError
 from keras_bisect.events import Listener, Probed, ignore
 from keras_bisect.index import Index
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe import Prober, Script, Task
+from keras_bisect.repository import Repository
 from keras_bisect.store import Source, Store
 
 FETCHERS = 4
@@ -33,12 +36,19 @@ class Lab:
     """Probes builds. Safe to use from several threads; use it as a context manager."""
 
     def __init__(
-        self, index: Index, store: Store, prober: Prober, *, listener: Listener = ignore
+        self,
+        index: Index,
+        store: Store,
+        prober: Prober,
+        *,
+        repository: Repository | None = None,
+        listener: Listener = ignore,
     ) -> None:
         """Bring the parts together; the lab does not own them."""
         self.index = index
         self.store = store
         self.prober = prober
+        self.repository = repository
         self.listener = listener
         self.probes = 0
         """Probes made so far, without those that were known already."""
@@ -57,8 +67,19 @@ class Lab:
         self._fetchers.shutdown(wait=True, cancel_futures=True)
 
     def resolve(self, text: str) -> Build:
-        """The build that a person wrote. Errors as `parse_build` and `Index.resolve`."""
-        return self.index.resolve(parse_build(text))
+        """The build that a person wrote. Errors as `parse_build` and `Index.resolve`.
+
+        Raises:
+            UsageError: a commit, and there is no repository, or it does not have it.
+        """
+        spec = parse_build(text)
+        if isinstance(spec, CommitSpec):
+            if self.repository is None:
+                raise UsageError(
+                    f"{text} needs a clone of the Keras repository. Give one with --repo."
+                )
+            return Build("commit", f"git:{self.repository.resolve(spec.rev).sha}")
+        return self.index.resolve(spec)
 
     def prefetch(self, builds: Iterable[Build]) -> None:
         """Fetch builds that will be wanted, in this order, without waiting."""
@@ -73,9 +94,20 @@ class Lab:
         with self._lock:
             future = self._fetching.get(build.name)
             if future is None:
-                future = self._fetchers.submit(self.store.get, build)
+                future = self._fetchers.submit(self._get, build)
                 self._fetching[build.name] = future
         return future
+
+    def _get(self, build: Build) -> Source:
+        if build.kind != "commit" or self.repository is None:
+            return self.store.get(build)
+        commit = self.repository.resolve(build.name.removeprefix("git:"))
+        names = None
+        if self.repository.needs_names(commit):
+            # The public names of its time: the last nightly before it has what it needs.
+            older = [n for n in self.index.nightlies() if n.made and n.made <= commit.commit_date]
+            names = self.store.get(older[-1]) if older else None
+        return self.repository.tree(commit, self.store, names=names)
 
     def outcomes(
         self,

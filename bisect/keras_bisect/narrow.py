@@ -20,15 +20,17 @@ from enum import IntEnum
 
 from keras_bisect.build import Build
 from keras_bisect.content import changed
-from keras_bisect.errors import HarnessError
+from keras_bisect.errors import HarnessError, Unreachable, UsageError
 from keras_bisect.events import Judgement, Narrowed, Notice, Stage
+from keras_bisect.git import NotInRepository
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Tree
 from keras_bisect.probe import Script
 from keras_bisect.reduce import smallest
+from keras_bisect.repository import Commit
 from keras_bisect.search import Bisection, Change
 from keras_bisect.store import Source
-from keras_bisect.timeline import Entry, Transition, kind_of
+from keras_bisect.timeline import Culprit, Entry, Transition, kind_of
 from keras_bisect.verdict import Judged, Signature, Verdict, judge
 
 __all__ = ["Grain", "Hints", "Narrower"]
@@ -44,6 +46,7 @@ class Grain(IntEnum):
 
     RELEASE = 0
     NIGHTLY = 1
+    COMMIT = 2
     FILE = 3
 
 
@@ -238,6 +241,61 @@ class Narrower:
             if (found[last], found[first]) == (transition.before, transition.after):
                 return a, b
         return low, high
+
+    # -- commits ---------------------------------------------------------------------------------
+
+    def commits(self, transition: Transition, last: Build, first: Build) -> list[Transition]:
+        """The transitions over the commits between two nightlies, or between two commits.
+
+        Returns:
+            One transition for each change of verdict on the way; or the one given, with a note,
+            where the commits do not show it.
+        """
+        repository = self._lab.repository
+        if repository is None:
+            raise UsageError("Commits need a clone of the Keras repository. Give one with --repo.")
+        try:
+            line = repository.between(
+                self._commit(last, late=False), self._commit(first, late=True)
+            )
+        except (NotInRepository, Unreachable) as missing:
+            return [self._noted(transition, f"Not narrowed to a commit: {missing}")]
+        builds = [Build("commit", f"git:{commit.sha}") for commit in line]
+        self._lab.listener(Stage(f"{len(line)} commits between {last} and {first}"))
+        ends = {build.name: one.verdict for build, one in self.judged([builds[0], builds[-1]])}
+        if (ends[builds[0].name], ends[builds[-1].name]) != (transition.before, transition.after):
+            return [self._noted(transition, f"The commits of {last} and {first} behave otherwise.")]
+        found = []
+        for change, between in self.bisect(builds, transition.before, transition.after):
+            commit = line[change.first]
+            culprit = Culprit(
+                commit.sha, commit.subject, commit.author_date.isoformat(), commit.pull
+            )
+            found.append(
+                replace(
+                    transition,
+                    kind=kind_of(change.before, change.after),
+                    before=change.before,
+                    after=change.after,
+                    last=replace(transition.last, commit=line[change.last].sha),
+                    first=replace(transition.first, commit=commit.sha),
+                    culprit=None if between else culprit,
+                    between=between,
+                )
+            )
+        return found
+
+    def _commit(self, build: Build, *, late: bool) -> Commit:
+        repository = self._lab.repository
+        assert repository is not None
+        if build.kind == "commit":
+            return repository.resolve(build.name.removeprefix("git:"))
+        nightly = repository.commit_of_nightly(self._lab.source(build))
+        return nightly.latest if late else nightly.earliest
+
+    def _noted(self, transition: Transition, note: str) -> Transition:
+        self._lab.listener(Notice(note))
+        return replace(transition, notes=(*transition.notes, note))
 
     # -- files ---------------------------------------------------------------------------
 

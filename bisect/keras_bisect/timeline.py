@@ -1,6 +1,7 @@
 """The verdict of every build in order, and where it changes. Pure.
 
-Public: `Entry`, `Place`, `Transition`, `Kind`, `kind_of`, `transitions`, `reference`, `line_of`.
+Public: `Culprit`, `Entry`, `Place`, `Transition`, `Kind`, `kind_of`, `transitions`, `reference`,
+`line_of`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ from typing import Literal
 from keras_bisect.outcome import Outcome
 from keras_bisect.verdict import Failure, Verdict, learn
 
-__all__ = ["Entry", "Kind", "Place", "Transition", "kind_of", "line_of", "reference", "transitions"]
+__all__ = [
+    "Culprit",
+    "Entry",
+    "Kind",
+    "Place",
+    "Transition",
+    "kind_of",
+    "line_of",
+    "reference",
+    "transitions",
+]
 
 Kind = Literal["introduced", "fixed", "changed"]
 
@@ -29,6 +40,18 @@ class Entry:
     verdict: Verdict
     detail: str
     """Why, in one line."""
+
+
+@dataclass(frozen=True)
+class Culprit:
+    """The commit that a change of verdict comes from."""
+
+    sha: str
+    subject: str
+    date: str
+    """When it was written, ISO 8601, UTC."""
+    pull: int | None
+    """The number of its pull request."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +74,8 @@ class Transition:
     """The last build with the verdict `before`."""
     first: Place
     """The first build with the verdict `after`."""
+    culprit: Culprit | None = None
+    """The commit of `first`, where the change was narrowed to one commit."""
     files: tuple[str, ...] = ()
     """A smallest set of files that, put on `last`, flips the verdict; empty if not looked for."""
     between: tuple[Entry, ...] = ()

@@ -42,7 +42,8 @@ HARNESS = 5
 INCONCLUSIVE = 4
 
 BUILD_HELP = (
-    "A build: 3.5.0, nightly, nightly:2024-07-20, 3.4.1.dev2024072003, path:DIR, installed."
+    "A build: 3.5.0, nightly, nightly:2024-07-20, 3.4.1.dev2024072003, git:REV, path:DIR, "
+    "installed."
 )
 
 
@@ -57,6 +58,7 @@ class Shared:
     offline: bool
     fresh: bool
     index_url: str | None
+    repo: str | None
 
 
 def shared(command: F) -> F:
@@ -71,12 +73,13 @@ def shared(command: F) -> F:
         offline: bool,
         fresh: bool,
         index_url: str | None,
+        repo: str | None,
         **others: Any,
     ) -> Any:
         size = int(memory * (1 << 30))
         return command(
             *args,
-            shared=Shared(backend, timeout, size, jobs, offline, fresh, index_url),
+            shared=Shared(backend, timeout, size, jobs, offline, fresh, index_url, repo),
             **others,
         )
 
@@ -117,6 +120,11 @@ def shared(command: F) -> F:
         ),
         click.option(
             "--index-url", metavar="URL", help="The package index.  [default: as pip, else PyPI]"
+        ),
+        click.option(
+            "--repo",
+            metavar="PATH|URL",
+            help="A clone of the Keras repository: for commits, git:REV.",
         ),
     )
     for option in reversed(options):
@@ -351,7 +359,7 @@ def timeline(
     "--to",
     default="file",
     show_default=True,
-    type=click.Choice(["release", "nightly", "file"]),
+    type=click.Choice(["release", "nightly", "commit", "file"]),
     help="How far to narrow.",
 )
 @one_tree
@@ -455,7 +463,18 @@ def _lab(shared: Shared) -> Iterator[tuple[Lab, Callable[[Event | Any], None]]]:
             offline=shared.offline,
             notice=lambda text: progress(Notice(text)),
         )
-        yield stack.enter_context(Lab(index, store, prober, listener=progress)), progress
+        repository = None
+        if shared.repo:
+            from keras_bisect.repository import Repository
+
+            repository = Repository(
+                shared.repo,
+                cache,
+                offline=shared.offline,
+                notice=lambda text: progress(Notice(text)),
+            )
+        lab = Lab(index, store, prober, repository=repository, listener=progress)
+        yield stack.enter_context(lab), progress
 
 
 def _check_backend(backend: str) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keras_bisect.events import Judgement, Narrowed, Notice, Probed, Stage
-from keras_bisect.timeline import SYMBOLS, Entry, Transition, line_of
+from keras_bisect.timeline import SYMBOLS, Entry, Place, Transition, line_of
 from keras_bisect.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -163,11 +163,15 @@ def transition_lines(transition: Transition) -> Iterator[str]:
     """A transition as a few lines."""
     last, first = transition.last, transition.first
     yield (
-        f"{transition.kind:10} {last.release or last.nightly} {transition.before} → "
-        f"{first.release or first.nightly} {transition.after}"
+        f"{transition.kind:10} {_place(last)} {transition.before} → "
+        f"{_place(first)} {transition.after}"
     )
     if last.nightly and first.nightly and (last.release or first.release):
         yield f"{'':10} nightly {last.nightly} → {first.nightly}"
+    if culprit := transition.culprit:
+        yield f"{'':10} commit  {culprit.sha[:10]} {culprit.date[:10]} {culprit.subject}"
+    elif last.commit and first.commit:
+        yield f"{'':10} commits {last.commit[:10]} → {first.commit[:10]}"
     if transition.files:
         yield f"{'':10} file    {', '.join(transition.files)}"
     if transition.between:
@@ -176,6 +180,11 @@ def transition_lines(transition: Transition) -> Iterator[str]:
         yield f"{'':10} not testable between: {shown} ({transition.between[0].detail[:80]})"
     for note in transition.notes:
         yield f"{'':10} note    {note}"
+
+
+def _place(place: Place) -> str:
+    """The coarsest name of a build: what a person asked about."""
+    return place.release or place.nightly or (place.commit or "")[:10]
 
 
 def timeline_summary(entries: Sequence[Entry], transitions: Sequence[Transition]) -> str:
