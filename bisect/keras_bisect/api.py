@@ -238,7 +238,11 @@ def _between(lab: Lab, narrower: Narrower, good: Build, bad: Build, to: Grain) -
             found += _finer(lab, narrower, transition, last, first, to)
         return found
     low, high = good, bad
-    if good.made is not None and bad.made is not None:
+    if good.kind == bad.kind == "commit" and lab.repository is not None:
+        one, other = (lab.repository.resolve(b.name.removeprefix("git:")) for b in (good, bad))
+        if lab.repository.is_ancestor(other, one):
+            low, high = bad, good
+    elif good.made is not None and bad.made is not None:
         low, high = sorted((good, bad), key=lambda build: build.made)  # type: ignore[arg-type, return-value]
     before, after = _verdicts(low, good)
     transition = Transition(kind_of(before, after), before, after, _place(low), _place(high))

@@ -1,0 +1,62 @@
+"""A bisect down to the commit, over a history whose truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from keras_bisect import Grain, Index, Lab, Prober, Script, Store, bisect
+from keras_bisect.errors import UsageError
+from keras_bisect.repository import Repository
+from test_repository import NOW, Upstream
+
+RIGHT, WRONG = "def add(x, y):\n    return x + y\n", "def add(x, y):\n    return x - y\n"
+SCRIPT = "import sys\nimport keras\nfrom keras.src.ops import add\nsys.exit(add(1, 2) != 3)\n"
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Upstream:
+    return Upstream(tmp_path / "upstream")
+
+
+def lab(upstream: Upstream, tmp_path: Path, prober: Prober) -> Lab:
+    cache = tmp_path / "cache"
+    index = Index(cache, client=lambda *_: ())
+    return Lab(index, Store(cache), prober, repository=Repository(upstream.path, cache))
+
+
+@pytest.mark.parametrize("wrong_at", [1, 4, 7])
+def test_the_commit_and_its_file_are_named(
+    upstream: Upstream, tmp_path: Path, wrong_at: int
+) -> None:
+    """Lost otherwise: the one thing a maintainer asks first, which commit it was."""
+    files = {**NOW, "keras/api/__init__.py": "", "keras/api/_tf_keras/__init__.py": ""}
+    shas = [upstream.commit("start", files)]
+    for number in range(1, 8):
+        change = {"keras/src/other.py": f"x = {number}\n"}
+        if number == wrong_at:
+            change["keras/src/ops.py"] = WRONG
+        shas.append(upstream.commit(f"change {number} (#{number})", change))
+    fixed = upstream.commit("mend (#8)", {"keras/src/ops.py": RIGHT})
+    with Prober() as prober, lab(upstream, tmp_path, prober) as made:
+        good, bad = made.resolve(f"git:{shas[0]}"), made.resolve(f"git:{shas[-1]}")
+        [found] = bisect(made, Script(SCRIPT), good=good, bad=bad).transitions
+        back = made.resolve(f"git:{fixed}")
+        [mended] = bisect(made, Script(SCRIPT), good=back, bad=bad, to=Grain.COMMIT).transitions
+    assert found.kind == "introduced"
+    assert (found.last.commit, found.first.commit) == (shas[wrong_at - 1], shas[wrong_at])
+    assert found.culprit is not None and found.culprit.pull == wrong_at
+    assert found.files == ("keras/src/ops.py",)
+    assert mended.kind == "fixed"
+    assert mended.culprit is not None and mended.culprit.sha == fixed
+
+
+def test_commits_need_a_repository(tmp_path: Path) -> None:
+    """Lost otherwise: a bisect that was asked for a commit works for minutes before it says no."""
+    prober, cache = Prober(), tmp_path / "cache"
+    made = Lab(Index(cache, client=lambda *_: ()), Store(cache), prober)
+    with pytest.raises(UsageError, match="--repo"):
+        bisect(made, Script(SCRIPT), to=Grain.COMMIT)
+    with pytest.raises(UsageError, match="--repo"):
+        made.resolve("git:HEAD")
