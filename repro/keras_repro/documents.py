@@ -6,14 +6,12 @@ Public: `hunt_document`, `text`.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from keras_bisect.documents import SCHEMA, entry_document, transition_document
 from keras_repro.contract import rule
+from keras_repro.hunted import Hunt, Hunted
 from keras_repro.reading import Reading
-
-if TYPE_CHECKING:
-    from keras_repro.hunt import Hunt, Hunted
 
 __all__ = ["hunt_document", "text"]
 

@@ -20,7 +20,6 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from keras_bisect.api import Timeline, date, judged_timeline
@@ -33,49 +32,13 @@ from keras_bisect.narrow import Grain, Hints, Narrower
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe import Prober, Script
 from keras_bisect.store import Source
-from keras_bisect.timeline import Entry, Transition
+from keras_bisect.timeline import Transition
 from keras_repro import documents
 from keras_repro.find import Budget, Finding, Searched, search
+from keras_repro.hunted import Hunt, Hunted
 from keras_repro.reading import dump, explain
 
 __all__ = ["Hunt", "Hunted", "hunt"]
-
-
-@dataclass
-class Hunted:
-    """One finding and what is known of it so far."""
-
-    finding: Finding
-    slug: str
-    folder: Path
-    entries: tuple[Entry, ...] = ()
-    transitions: tuple[Transition, ...] = ()
-
-    @property
-    def script_file(self) -> Path:
-        """The standalone script."""
-        return self.folder / "repro.py"
-
-    @property
-    def case_file(self) -> Path:
-        """The case it was rendered from."""
-        return self.folder / "case.json"
-
-
-@dataclass
-class Hunt:
-    """All findings of one search."""
-
-    keras: str
-    backend: str
-    trees: tuple[Tree, ...]
-    seed: int
-    examples: int = 0
-    findings: list[Hunted] = field(default_factory=list)
-    unconfirmed: list[Finding] = field(default_factory=list)
-    """What a fresh interpreter did not show again."""
-    seconds: float = 0.0
-    interrupted: bool = False
 
 
 def hunt(

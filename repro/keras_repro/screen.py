@@ -22,7 +22,7 @@ from keras_bisect.verdict import Verdict
 if TYPE_CHECKING:
     from keras_bisect.events import Event
     from keras_repro.find import Searched
-    from keras_repro.hunt import Hunt, Hunted
+    from keras_repro.hunted import Hunt, Hunted
 
 __all__ = ["Progress", "hunt_summary", "timeline_summary", "transition_lines"]
 
