@@ -205,6 +205,13 @@ def test_another_keras_is_a_fault_of_the_harness(
         probe(script(text, keras=False), build, start)
 
 
+def test_another_version_is_a_fault_of_the_harness(tmp_path: Path) -> None:
+    """Lost otherwise: a build that is exchanged while it is used gives another build's verdict."""
+    changed = fake_keras(tmp_path, init='__version__ = "3.6.0"')
+    with pytest.raises(HarnessError, match=r"3\.6\.0 instead of 3\.5\.0"):
+        probe(script("x = 1"), changed)
+
+
 def test_a_linked_folder_is_the_keras_it_links_to(build: Source, tmp_path: Path) -> None:
     """Without it a folder that holds a link to a checkout could not be probed."""
     (tmp_path / "links").mkdir()

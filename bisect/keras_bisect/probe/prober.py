@@ -256,6 +256,13 @@ class Prober:
                 f"The probe of {source.build} loaded {found} instead of {given}. The script must "
                 "not put another Keras on its path."
             )
+        if None not in (outcome.loaded.version, source.version) and (
+            outcome.loaded.version != source.version
+        ):
+            raise HarnessError(
+                f"The probe of {source.build} loaded version {outcome.loaded.version} instead of "
+                f"{source.version}. The sources were changed while they were used: run again."
+            )
 
     def end(self, process: BaseProcess, *, gently: bool = False) -> None:
         """Wait for a process that `spawn` made; kill it unless it ends by itself (`gently`)."""
