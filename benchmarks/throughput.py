@@ -14,7 +14,7 @@ import sys
 import time
 
 from keras_bisect import Index, Lab, Prober, Store, cache_folder
-from keras_repro.find import Budget, _drawn, search
+from keras_repro.find import Budget, draw_cases, search
 from keras_repro.reading import render
 from keras_repro.strategies import cases
 
@@ -36,7 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--examples", type=int, default=150)
     count = parser.parse_args().examples
-    texts = [render(case).text for case in _drawn(cases(), count, 0)]
+    texts = [render(case).text for case in draw_cases(cases(), count, 0)]
     bare = float(
         subprocess.run(
             [sys.executable, "-c", LOOP],

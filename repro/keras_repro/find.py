@@ -8,7 +8,7 @@ and stays the same failure while it gets smaller.
 
 A search that is interrupted returns what it has.
 
-Public: `search`, `Budget`, `Finding`, `Found`, `Searched`.
+Public: `search`, `draw_cases`, `Budget`, `Finding`, `Found`, `Searched`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from keras_repro.reading import AnyCase, CaseSignature, Reading, explain, render
 from keras_repro.shrink import shrink
 from keras_repro.tree_case import TreeCase
 
-__all__ = ["Budget", "Finding", "Found", "Searched", "search"]
+__all__ = ["Budget", "Finding", "Found", "Searched", "draw_cases", "search"]
 
 
 @dataclass(frozen=True)
@@ -171,9 +171,9 @@ class _Search:
     def _draw(self, seed: int) -> Iterable[AnyCase]:
         from keras_repro.strategies import cases, tree_cases
 
-        yield from _drawn(cases(), self._budget.max_examples, seed)
+        yield from draw_cases(cases(), self._budget.max_examples, seed)
         structures = self._budget.max_examples * self._budget.structures_per_model
-        yield from _drawn(tree_cases(), structures, seed)
+        yield from draw_cases(tree_cases(), structures, seed)
 
     def _explore(self, drawn: Iterable[AnyCase], workers: _Workers) -> None:
         """Run each case under each tree. The trees go side by side, each at its own pace; what they
@@ -321,7 +321,7 @@ class _Workers:
         return worker
 
 
-def _drawn(strategy: Any, count: int, seed: int) -> Iterable[AnyCase]:
+def draw_cases(strategy: Any, count: int, seed: int) -> Iterable[AnyCase]:
     """Distinct cases that Hypothesis draws, in its order: the plainest first, then at random."""
     import hypothesis
     from hypothesis import HealthCheck, Phase, Verbosity

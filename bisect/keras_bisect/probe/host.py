@@ -187,7 +187,6 @@ class _Host:
         self._connection = connection
         self._spec = spec
         self._home = home
-        self._reports: list[dict[str, object]] = []
         if spec.share:
             child.prepare(spec.path, spec.tree, spec.backend, home)
             _import_keras(spec.timeout)
