@@ -20,18 +20,36 @@ Several positions can be asked for at once: the one that a single prober would b
 those that it would be asked for next, whatever the verdicts will be. What turns out not to lie on
 the way is kept but not looked at. So the answer never depends on how many probes run at a time.
 
-Public: `Bisection`, `Change`.
+A position whose verdict costs nothing is asked for before one that costs a probe, wherever it lies,
+and one that costs less than others if it lies near the middle (`Cost`).
+
+Public: `Bisection`, `Change`, `Cost`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
 from functools import cached_property
 from typing import Generic, TypeVar
 
-__all__ = ["Bisection", "Change"]
+__all__ = ["Bisection", "Change", "Cost"]
 
 V = TypeVar("V")
+
+NEAR = 8
+"""A cheap position is preferred if it is no further from the middle than this part of the run."""
+
+
+class Cost(IntEnum):
+    """What the verdict of a position costs."""
+
+    NOTHING = 0
+    """It is known already."""
+    LITTLE = 1
+    """The build is on disk."""
+    MUCH = 2
 
 
 @dataclass(frozen=True)
@@ -60,13 +78,16 @@ class Bisection(Generic[V]):
     [(4, 5)]
     """
 
-    def __init__(self, size: int, before: V, after: V) -> None:
+    def __init__(
+        self, size: int, before: V, after: V, *, costs: Mapping[int, Cost] | None = None
+    ) -> None:
         """Start with the verdicts of both ends.
 
         Args:
             size: length of the line, at least 2.
             before: verdict of position 0.
             after: verdict of position size - 1.
+            costs: of the positions that do not cost `MUCH`.
 
         Raises:
             ValueError: the ends agree, so there is nothing to search for, or the line is too short.
@@ -78,7 +99,7 @@ class Bisection(Generic[V]):
         self._size = size
         # Where a single prober would be by now, and everything that was told.
         self._state: tuple[_Interval[V], ...] = (
-            _Interval(0, size - 1, before, after, (range(1, size - 1),)),
+            _Interval(0, size - 1, before, after, (range(1, size - 1),), costs or {}),
         )
         self._told: dict[int, V | None] = {}
 
@@ -130,6 +151,7 @@ class _Interval(Generic[V]):
     after: V
     free: tuple[range, ...]
     """Runs of positions that can be asked for; what lies between the runs could not be tested."""
+    costs: Mapping[int, Cost] = field(compare=False)
 
     @cached_property
     def size(self) -> int:
@@ -154,7 +176,16 @@ class _Interval(Generic[V]):
             return outer, len(run)
 
         best = max(self.free, key=promise)
-        return best[(len(best) - 1) // 2]
+        middle = best[(len(best) - 1) // 2]
+
+        def worth(position: int) -> tuple[Cost, int]:
+            return self.costs[position], abs(position - middle)
+
+        def cheap(position: int) -> bool:
+            far = abs(position - middle) > len(best) // NEAR
+            return position in best and not (far and self.costs[position] > Cost.NOTHING)
+
+        return min(filter(cheap, self.costs), key=worth, default=middle)
 
     def told(self, position: int, verdict: V | None) -> tuple[_Interval[V], ...]:
         """What is left of the interval when the verdict of a position inside is known."""
@@ -163,10 +194,11 @@ class _Interval(Generic[V]):
             cut for run in self.free if (cut := range(max(run.start, position + 1), run.stop))
         )
         if verdict is None:
-            return (_Interval(self.last, self.first, self.before, self.after, left + right),)
+            whole = (self.last, self.first, self.before, self.after)
+            return (_Interval(*whole, left + right, self.costs),)
         halves = (
-            _Interval(self.last, position, self.before, verdict, left),
-            _Interval(position, self.first, verdict, self.after, right),
+            _Interval(self.last, position, self.before, verdict, left, self.costs),
+            _Interval(position, self.first, verdict, self.after, right, self.costs),
         )
         return tuple(half for half in halves if half.before != half.after)
 
