@@ -3,16 +3,32 @@
 What happened and what it means are two types: an `Outcome` says that the script ended with exit
 code 1 after a `KeyError` inside Keras; whether that is *bad* is for `verdict.py`. Pure data.
 
-Public: `Outcome`, `Ended`, `Loaded`, `Raised`, `Tree`.
+Outcomes are written down, in journals and in the cache, so their JSON is here, too, and only here.
+
+Public: `Outcome`, `Ended`, `Loaded`, `Raised`, `Tree`, `outcome_document`, `outcome_of`, `VERSION`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
-__all__ = ["TREES", "Ended", "Loaded", "Outcome", "Raised", "Tree"]
+__all__ = [
+    "TREES",
+    "VERSION",
+    "Ended",
+    "Loaded",
+    "Outcome",
+    "Raised",
+    "Tree",
+    "outcome_document",
+    "outcome_of",
+]
+
+VERSION = 1
+"""Of probes: to be raised with whatever changes what a script sees or what is reported of it."""
 
 Tree = Literal["optree", "dm-tree"]
 """What `keras.tree` rests on: what Keras takes by itself, or what it takes without optree."""
@@ -31,6 +47,8 @@ class Ended(StrEnum):
     """Killed by the harness: it ran longer than it was given."""
     MEMORY = "memory"
     """Killed by the harness: it and its children used more memory than they were given."""
+    ABSENT = "absent"
+    """It never began: the build cannot be had."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +72,8 @@ class Raised:
     message: str
     frames: tuple[str, ...] = ()
     """The last frames inside Keras, outermost first, as `src/trainers/compile_utils.py:call`."""
+    line: int | None = None
+    """The line of the script that was running: of its own frames the innermost; None if none."""
 
     def __str__(self) -> str:
         """One line, as the end of a traceback."""
@@ -78,3 +98,127 @@ class Outcome:
     stdout: str = ""
     """What it printed, bounded: the beginning and the end are kept."""
     stderr: str = ""
+    read: tuple[str, ...] = ()
+    """Files and folders of the user that it read, as absolute paths: modules beside it, data.
+
+    Neither the build, nor Python and what is installed, nor its own working folder. A folder was
+    listed. Only what Python opened is seen, and files that the script names by a literal.
+    """
+    beyond: str = ""
+    """What else it may depend on and cannot be held against later, in a few words: a program that
+    it started, the network, more files than are noted; empty if nothing of it was seen."""
+    touched: bool = False
+    """It wrote into, or removed from, the folder of the Keras it was given."""
+
+
+def outcome_document(outcome: Outcome) -> dict[str, Any]:
+    """An outcome as a JSON document; `outcome_of` gives it back, equal."""
+    return {
+        "ended": str(outcome.ended),
+        "code": outcome.code,
+        "seconds": outcome.seconds,
+        "loaded": _loaded_document(outcome.loaded),
+        "import_error": _raised_document(outcome.import_error),
+        "raised": _raised_document(outcome.raised),
+        "stdout": outcome.stdout,
+        "stderr": outcome.stderr,
+        "read": list(outcome.read),
+        "beyond": outcome.beyond,
+        "touched": outcome.touched,
+    }
+
+
+def outcome_of(document: Mapping[str, Any]) -> Outcome:
+    """The outcome of a document; keys that this version does not know are passed over.
+
+    Raises:
+        ValueError: it is none: a key is missing, or a value is of the wrong type.
+    """
+    if not isinstance(document, Mapping):
+        raise ValueError(f"expected an object, found {document!r:.200}")
+    return Outcome(
+        ended=Ended(_text(document, "ended")),
+        code=_number(document, "code"),
+        seconds=_seconds(document),
+        loaded=_loaded(_part(document, "loaded")),
+        import_error=_raised(_part(document, "import_error")),
+        raised=_raised(_part(document, "raised")),
+        stdout=_text(document, "stdout"),
+        stderr=_text(document, "stderr"),
+        # What follows was not noted from the first.
+        read=_texts(document, "read"),
+        beyond=_text(document, "beyond", ""),
+        touched=document.get("touched", False) is True,
+    )
+
+
+def _loaded_document(loaded: Loaded | None) -> dict[str, Any] | None:
+    if loaded is None:
+        return None
+    return {"path": loaded.path, "version": loaded.version, "tree": loaded.tree}
+
+
+def _loaded(document: Mapping[str, Any] | None) -> Loaded | None:
+    if document is None:
+        return None
+    version, tree = (document.get(key) for key in ("version", "tree"))
+    if not all(value is None or isinstance(value, str) for value in (version, tree)):
+        raise ValueError(f"not what a probe loaded: {document!r:.200}")
+    return Loaded(_text(document, "path"), version, tree)
+
+
+def _raised_document(raised: Raised | None) -> dict[str, Any] | None:
+    if raised is None:
+        return None
+    return {
+        "type": raised.type,
+        "message": raised.message,
+        "frames": list(raised.frames),
+        "line": raised.line,
+    }
+
+
+def _raised(document: Mapping[str, Any] | None) -> Raised | None:
+    if document is None:
+        return None
+    return Raised(
+        _text(document, "type"),
+        _text(document, "message"),
+        _texts(document, "frames"),
+        _number(document, "line"),
+    )
+
+
+def _part(document: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
+    value = document.get(key)
+    if value is not None and not isinstance(value, Mapping):
+        raise ValueError(f"{key}: expected an object or null, found {value!r:.200}")
+    return value
+
+
+def _text(document: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    value = document.get(key, default)
+    if not isinstance(value, str):
+        raise ValueError(f"{key}: expected a text, found {value!r:.200}")
+    return value
+
+
+def _texts(document: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = document.get(key, [])
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise ValueError(f"{key}: expected a list of texts, found {values!r:.200}")
+    return tuple(values)
+
+
+def _number(document: Mapping[str, Any], key: str) -> int | None:
+    value = document.get(key)
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise ValueError(f"{key}: expected an integer or null, found {value!r:.200}")
+    return value
+
+
+def _seconds(document: Mapping[str, Any]) -> float:
+    value = document.get("seconds")
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise ValueError(f"seconds: expected a number, found {value!r:.200}")
+    return float(value)

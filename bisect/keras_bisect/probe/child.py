@@ -1,8 +1,8 @@
 """Runs one script in a process of its own and proves which Keras it loaded.
 
-The file stands alone (standard library only): a warm process forks and calls `run`, a fresh
-interpreter executes the file itself and reads the same job. So a script sees the same world either
-way.
+The file stands alone, with `watch.py` beside it (standard library only): a warm process forks and
+calls `run`, a fresh interpreter executes the file itself and reads the same job. So a script sees
+the same world either way.
 
 The proof does not rest on the script's good will. A finder at the head of `sys.meta_path` sees the
 import of keras, whenever it comes, and reports over a pipe of its own what was loaded and what
@@ -12,6 +12,7 @@ became of it; a script that ends in `os._exit` or a crash has reported by then.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib.machinery
 import importlib.util
 import json
@@ -23,7 +24,16 @@ import traceback
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING or __package__:
+    from keras_bisect.probe.watch import Watcher
+else:
+    # Executed by itself, perhaps where the toolkit is not installed.
+    _spec = importlib.util.spec_from_file_location("watch", Path(__file__).with_name("watch.py"))
+    _watch = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(_watch)
+    Watcher = _watch.Watcher
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -148,8 +158,14 @@ def keras_frames(tb: types.TracebackType | None) -> list[str]:
     return [f"{f}:{n}" for f, n in inside if not f.endswith("traceback_utils.py")][-FRAMES_KEPT:]
 
 
-def describe(error: BaseException, kept: list[str]) -> dict[str, Any]:
-    """An exception as data."""
+def script_line(tb: types.TracebackType | None, filename: str) -> int | None:
+    """The line of a file that was running: the innermost of its frames in a traceback."""
+    lines = [n for frame, n in traceback.walk_tb(tb) if frame.f_code.co_filename == filename]
+    return lines[-1] if lines else None
+
+
+def describe(error: BaseException, kept: list[str], filename: str = "") -> dict[str, Any]:
+    """An exception as data; `filename` is that of the script."""
     kind = type(error)
     name = kind.__qualname__
     if kind.__module__ != "builtins":
@@ -163,10 +179,13 @@ def describe(error: BaseException, kept: list[str]) -> dict[str, Any]:
         "type": name,
         "message": message[:MESSAGE_LIMIT],
         "frames": kept if len(kept) > len(frames) else frames,
+        "line": script_line(error.__traceback__, filename),
     }
 
 
-def execute(text: str, filename: str, report: Report, witness: Witness) -> int:
+def execute(
+    text: str, filename: str, report: Report, witness: Witness, watcher: Watcher | None = None
+) -> int:
     """Run a script's text as `__main__`, the way Python does; return its exit code."""
     main = types.ModuleType("__main__")
     main.__file__ = filename
@@ -174,14 +193,17 @@ def execute(text: str, filename: str, report: Report, witness: Witness) -> int:
     sys.modules["__main__"] = main
     sys.argv = [filename]
     try:
-        exec(compile(text, filename, "exec", dont_inherit=True), main.__dict__)
+        code = compile(text, filename, "exec", dont_inherit=True)
+        if watcher is not None:
+            watcher.begin(code)
+        exec(code, main.__dict__)
     except SystemExit as stop:
         if stop.code is None or isinstance(stop.code, int):
             return (stop.code or 0) & 0xFF
         print(stop.code, file=sys.stderr)
         return 1
     except BaseException as error:  # noqa: BLE001 - however a script ends, it is an outcome
-        report({"raised": describe(error, witness.frames)})
+        report({"raised": describe(error, witness.frames, filename)})
         # The frames of this file are not part of the script.
         shown = error.__traceback__.tb_next if error.__traceback__ else None
         traceback.print_exception(type(error), error, shown)
@@ -195,11 +217,17 @@ def run(job: dict[str, Any], report_fd: int) -> int:
     Args:
         job: `text`, `filename`, `folder` (of the script, searched for its own modules; may be
             empty), and the arguments of `prepare` unless keras is in the process already.
-        report_fd: where one JSON document a line is written: `loaded`, `import_error`, `raised`.
+        report_fd: where one JSON document a line is written: `loaded`, `import_error`, `raised`,
+            `read` (one path), `beyond` (one phrase), `touched`.
     """
 
+    pipe = os.fstat(report_fd)
+
     def report(document: dict[str, Any]) -> None:
-        os.write(report_fd, (json.dumps(document) + "\n").encode("utf-8", "surrogatepass"))
+        # A script may close every descriptor, and open a file of its own under the same number.
+        with contextlib.suppress(OSError):
+            if os.path.samestat(pipe, os.fstat(report_fd)):
+                os.write(report_fd, (json.dumps(document) + "\n").encode("utf-8", "surrogatepass"))
 
     witness = Witness(report)
     if "keras" in sys.modules:
@@ -213,7 +241,8 @@ def run(job: dict[str, Any], report_fd: int) -> int:
     if "numpy" in sys.modules:
         # A forked process would repeat the random numbers of its siblings; a fresh one does not.
         sys.modules["numpy"].random.seed()
-    return flush(execute(job["text"], job["filename"], report, witness))
+    watcher = Watcher(job, report)
+    return flush(execute(job["text"], job["filename"], report, witness, watcher))
 
 
 def new_streams() -> None:

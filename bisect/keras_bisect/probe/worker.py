@@ -38,6 +38,8 @@ LOOK_EVERY = 25
 """Scripts between two looks at how much a worker has grown."""
 GROWTH_LIMIT = 1 << 30
 """Bytes a worker may grow before it is replaced."""
+SHARES = "shares its process with other scripts"
+"""What an outcome of a worker depends on beyond all that could be held against it."""
 
 
 def serve(connection: Connection, spec: host.HostSpec) -> None:
@@ -93,6 +95,7 @@ def _run(text: str, events: dict[str, Any], witness: child.Witness) -> Outcome:
         raised=host.raised(events.get("raised")),
         stdout=out.getvalue()[: host.OUTPUT_KEPT],
         stderr=err.getvalue()[: host.OUTPUT_KEPT],
+        beyond=SHARES,
     )
 
 
@@ -145,10 +148,10 @@ class Worker:
             code = self._process.exitcode or 0
             self.close()
             ended = Ended.SIGNAL if code < 0 else Ended.EXIT
-            return Outcome(ended, abs(code), time.monotonic() - start)
+            return Outcome(ended, abs(code), time.monotonic() - start, beyond=SHARES)
         if outcome is None:
             self.close()
-            return Outcome(Ended.TIMEOUT, None, time.monotonic() - start)
+            return Outcome(Ended.TIMEOUT, None, time.monotonic() - start, beyond=SHARES)
         self._prober.prove(outcome, self._source)
         self._ran += 1
         if self._ran >= RECYCLE_AFTER or (self._ran % LOOK_EVERY == 0 and self._grown()):
