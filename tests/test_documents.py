@@ -8,15 +8,27 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from keras_bisect.documents import bisect_document, timeline_document
-from keras_bisect.outcome import Ended, Loaded, Outcome
+from keras_bisect import events
+from keras_bisect.documents import (
+    bisect_document,
+    event_document,
+    timeline_document,
+    transition_document,
+)
+from keras_bisect.journal import Journal
+from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
+from keras_bisect.recorded import event_of, recorded
+from keras_bisect.run import Run
+from keras_bisect.status import status, status_document
 from keras_bisect.timeline import Entry, Place, Transition, transitions
-from keras_bisect.verdict import Judged, Verdict
+from keras_bisect.verdict import Failure, Judged, Verdict
 from keras_repro.documents import hunt_document, text
 from keras_repro.find import Finding
 from keras_repro.hunt import Hunt, Hunted
@@ -77,7 +89,14 @@ DOCUMENTS: dict[str, dict[str, Any]] = {
     "hunt": hunt_document(_hunt()),
     "nothing.hunt": hunt_document(Hunt("installed", "jax", ("dm-tree",), seed=0, examples=1)),
     "timeline": timeline_document(ENTRIES, transitions(ENTRIES)),
-    "bisect": bisect_document(NARROWED, probes=31, seconds=12.34567),
+    "bisect": bisect_document(
+        NARROWED,
+        good="3.4.1",
+        bad="3.6.0",
+        signature="exits 1",
+        probes=31,
+        seconds=12.34567,
+    ),
 }
 
 TRANSITION = {"kind", "last", "first", "files"}
@@ -147,3 +166,107 @@ def test_one_finding_has_the_form_of_a_hunt() -> None:
     document = hunt_document(hunt, only=hunt.findings[0])
     assert document == DOCUMENTS["hunt"]
     assert len(hunt_document(hunt)["findings"]) == 2
+
+
+RUN = Run(
+    "bisect",
+    "5c" * 32,
+    "/home/me/repro.py",
+    "3.4.1",
+    "3.5.0",
+    "optree",
+    "tensorflow",
+    {"python": "3.11.7", "tensorflow": "2.19.0"},
+    {"to": "file", "match": "signature"},
+)
+LOADED = Loaded("/x/keras/__init__.py", "3.5.0", "optree")
+FAILS = Outcome(
+    Ended.EXIT,
+    1,
+    1.23456,
+    LOADED,
+    raised=Raised("KeyError", "'é'", ("src/trainers/compile_utils.py:call",)),
+    stdout="one\ntwo\n",
+)
+TOLD: list[events.Event] = [
+    events.Began(RUN, datetime(2024, 7, 20, 12, tzinfo=UTC), 123, 1721476799.25),
+    events.Stage("both ends"),
+    events.Probed(
+        RUN.script, "3.5.0", "c0", "optree", "tensorflow", FAILS, None, 1, folder="/home/me"
+    ),
+    events.Judgement("3.5.0", Judged(Verdict.BAD, "KeyError: 'é'")),
+    events.Probed(
+        RUN.script, "3.5.0.dev2024100103", "c0", "dm-tree", "jax", FAILS, same_as="3.5.0"
+    ),
+    events.Stage("12 nightlies", 12),
+    events.Learned(Failure.of(FAILS)),
+    events.Narrowed("3.4.1", "3.5.0", builds_left=11, steps_left=4),
+    events.Notice("The nightly of 2024-07-21 is gone."),
+    events.Began(RUN, datetime(2024, 7, 21, 9, tzinfo=UTC), 456, None, resumed=True),
+    events.Ended(4, datetime(2024, 7, 21, 10, tzinfo=UTC), "Only untestable builds are left."),
+    events.Ended(
+        0, datetime(2024, 7, 21, 11, tzinfo=UTC), transitions=(transition_document(NARROWED[0]),)
+    ),
+]
+
+
+def _journal(folder: Path) -> bytes:
+    with Journal(folder / "journal.jsonl", RUN.script) as journal:
+        for event in TOLD:
+            journal(event)
+        for event in TOLD:
+            if isinstance(event, events.Probed):
+                journal(replace(event, sample=2))
+    return (folder / "journal.jsonl").read_bytes()
+
+
+def _held(name: str, written: bytes) -> None:
+    if WRITE:
+        (GOLDEN / name).write_bytes(written)
+    assert written == (GOLDEN / name).read_bytes(), (
+        f"{name} differs. If that is meant, run with KERAS_REPRO_GOLDEN=write."
+    )
+
+
+def test_the_events_are_as_they_were() -> None:
+    """Lost: a program that follows `--events` would wait for a key that was renamed."""
+    lines = [json.dumps(event_document(event)) + "\n" for event in TOLD]
+    _held("events.jsonl", "".join(lines).encode())
+    assert {type(event) for event in TOLD} == set(events.Event.__args__)
+    # Of a failure there are only the words.
+    read = [None if isinstance(event, events.Learned) else event for event in TOLD]
+    assert [event_of(json.loads(line)) for line in lines] == read
+
+
+def test_the_journal_is_as_it_was(tmp_path: Path) -> None:
+    """Lost: a search of today could not go on with the version of tomorrow."""
+    written = _journal(tmp_path)
+    _held("journal.jsonl", written)
+    probes = [
+        document for line in written.splitlines() if "outcome" in (document := json.loads(line))
+    ]
+    assert len(probes) == 4 and [one["verdict"] for one in probes] == [None, None, "bad", "bad"]
+    for one in probes:
+        assert one.keys() >= {
+            *("build", "content", "same_as", "tree", "backend", "script", "sample"),
+            *("signature", "verdict", "detail", "seconds", "outcome"),
+        }
+
+
+def test_what_an_older_version_wrote_is_read() -> None:
+    """Lost: whoever writes the golden files anew could make all journals unreadable."""
+    data = (GOLDEN / "journal.jsonl").read_bytes()
+    told = [one.event for one in recorded(data, "journal.jsonl")]
+    unwritten = events.Judgement | events.Learned
+    written = [event for event in TOLD if not isinstance(event, unwritten)]
+    assert told[: len(written)] == written
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_the_status_is_as_it_was(tmp_path: Path, ended: bool) -> None:
+    """Lost: a program that watches a search would look for a key that was renamed."""
+    lines = recorded(_journal(tmp_path), "journal.jsonl")
+    until = len(lines) if ended else 6
+    document = status_document(status(lines[:until], lambda pid, started: pid == 123))
+    _held(f"{'ended' if ended else 'running'}.status.json", text(document).encode())
+    assert json.loads(text(document)) == document

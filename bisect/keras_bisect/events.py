@@ -5,13 +5,43 @@ Public: `Event` and its kinds, `Listener`, `ignore`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
 from keras_bisect.outcome import Outcome, Tree
-from keras_bisect.verdict import Judged
+from keras_bisect.run import Run
+from keras_bisect.verdict import Judged, Signature
 
-__all__ = ["Event", "Judgement", "Listener", "Narrowed", "Notice", "Probed", "Stage", "ignore"]
+__all__ = [
+    "Began",
+    "Ended",
+    "Event",
+    "Judgement",
+    "Learned",
+    "Listener",
+    "Narrowed",
+    "Notice",
+    "Probed",
+    "Stage",
+    "ignore",
+]
+
+
+@dataclass(frozen=True)
+class Began:
+    """A command began its work, or goes on with the work of one that was interrupted."""
+
+    run: Run
+    time: datetime
+    """When, UTC."""
+    pid: int
+    """The process that does the work."""
+    started: float | None
+    """When that process was started, seconds since 1970: a pid alone is soon another's."""
+    resumed: bool = False
+    """It goes on: what was recorded since the `Began` before it belongs to it, too."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +67,17 @@ class Probed:
     outcome: Outcome
     same_as: str | None = None
     """The build with the same sources whose probe this is; None for a probe of its own."""
+    sample: int = 0
+    """Which run of this script under this content it is, the first is 0."""
+    folder: str = ""
+    """Where modules of the script's own are looked for; empty for a text that was made."""
+
+
+@dataclass(frozen=True)
+class Learned:
+    """The failure that is looked for is known now; what follows is judged by it."""
+
+    signature: Signature
 
 
 @dataclass(frozen=True)
@@ -64,7 +105,21 @@ class Notice:
     text: str
 
 
-Event = Stage | Probed | Judgement | Narrowed | Notice
+@dataclass(frozen=True)
+class Ended:
+    """The work of a command ended, with an answer or without."""
+
+    code: int
+    """Its exit code."""
+    time: datetime
+    """When, UTC."""
+    reason: str = ""
+    """Why there is no answer, as it was told to the person; empty where there is one."""
+    transitions: tuple[Mapping[str, Any], ...] = ()
+    """The answer, as documents (`documents.transition_document`): shown, never judged."""
+
+
+Event = Began | Stage | Probed | Learned | Judgement | Narrowed | Notice | Ended
 Listener = Callable[[Event], None]
 
 

@@ -1,14 +1,14 @@
 """The verdict of every build in order, and where it changes. Pure.
 
-Public: `Culprit`, `Entry`, `Place`, `Transition`, `Kind`, `kind_of`, `transitions`, `reference`,
-`line_of`.
+Public: `Culprit`, `Entry`, `Place`, `Tally`, `Transition`, `Kind`, `kind_of`, `transitions`,
+`reference`, `line_of`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 from keras_bisect.outcome import Outcome
@@ -19,6 +19,7 @@ __all__ = [
     "Entry",
     "Kind",
     "Place",
+    "Tally",
     "Transition",
     "kind_of",
     "line_of",
@@ -40,6 +41,8 @@ class Entry:
     verdict: Verdict
     detail: str
     """Why, in one line."""
+    posterior: float | None = None
+    """How probable it is that the change came with this build, where that was reckoned."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +55,18 @@ class Culprit:
     """When it was written, ISO 8601, UTC."""
     pull: int | None
     """The number of its pull request."""
+    files: tuple[str, ...] = ()
+    """The files that it touches."""
+    link: str | None = None
+    """Where a person reads it."""
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How often a build showed what, where a script was run under it several times."""
+
+    build: str
+    verdicts: Mapping[Verdict, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -79,7 +94,12 @@ class Transition:
     files: tuple[str, ...] = ()
     """A smallest set of files that, put on `last`, flips the verdict; empty if not looked for."""
     between: tuple[Entry, ...] = ()
-    """Builds between the two that could not be tested; if there are any, the answer is a range."""
+    """Builds between the two that could not be told apart from `first`, most because they could not
+    be tested; if there are any, the answer is a range."""
+    confidence: float = 1.0
+    """How sure it is; less than 1 only if the script does not always show what it shows."""
+    tallies: tuple[Tally, ...] = ()
+    """What was counted, if so."""
     notes: tuple[str, ...] = ()
     """What a person must know to read the answer right, such as why it stops at a release."""
 
@@ -120,7 +140,7 @@ def reference(outcomes: Sequence[Outcome]) -> Failure | None:
 
     It is the one that most builds show; of several, the one that the newest build shows.
     """
-    failures = [failure for failure in map(learn, outcomes) if failure is not None]
+    failures = [Failure.of(outcome) for outcome in outcomes if learn(outcome) is not None]
     # An import that fails, or a hang, is a failure to go by only if no script failed.
     telling = [f for f in failures if not f.importing and f.code is not None] or failures
     if not telling:
