@@ -9,7 +9,7 @@ import pytest
 from keras_bisect import Grain, Index, Lab, Prober, Script, Store, bisect
 from keras_bisect.errors import UsageError
 from keras_bisect.repository import Repository
-from test_repository import NOW, Upstream
+from upstream import NOW, Upstream
 
 RIGHT, WRONG = "def add(x, y):\n    return x + y\n", "def add(x, y):\n    return x - y\n"
 SCRIPT = "import sys\nimport keras\nfrom keras.src.ops import add\nsys.exit(add(1, 2) != 3)\n"

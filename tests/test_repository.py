@@ -1,10 +1,7 @@
 from __future__ import annotations
 
-import hashlib
-import os
-import shutil
 import subprocess
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,82 +11,11 @@ from packaging.version import Version
 
 from keras_bisect import git, layout
 from keras_bisect.build import Build
-from keras_bisect.content import identify
-from keras_bisect.errors import HarnessError, NotCached, Unreachable, UsageError
+from keras_bisect.errors import Unreachable, UsageError
 from keras_bisect.layout import as_built, as_written, git_hash
 from keras_bisect.repository import Commit, NotInRepository, Repository, main_parent
 from keras_bisect.store import Source, Store
-
-START = datetime(2024, 7, 1, tzinfo=UTC)
-GITHUB = "https://github.com/keras-team/keras.git"
-Tree = dict[str, str]
-
-NOW: Tree = {
-    "keras/__init__.py": "from keras.api import *\n",
-    "keras/api/__init__.py": "from keras.api import _tf_keras\nfrom keras.src.ops import add\n",
-    "keras/api/_tf_keras/__init__.py": "from keras.api._tf_keras import keras\n",
-    "keras/src/__init__.py": "",
-    "keras/src/version.py": '__version__ = "3.5.0"\n',
-    "keras/src/ops.py": "def add(x, y):\n    return x + y\n",
-    "keras/src/ops_test.py": "import nothing\n",
-    "pip_build.py": "def move_tf_keras_directory():\n    pass\n",
-    "README.md": "Keras\n",
-}
-"""A Keras as it lies in git since April 2024."""
-
-THEN: Tree = {
-    "keras/__init__.py": "from keras import ops\nfrom keras.version import __version__\n",
-    "keras/version.py": '__version__ = "3.0.0"\n',
-    "keras/ops.py": "import keras\nfrom keras import version\n\ndef add(x, y):\n    return x + y\n",
-    "keras/ops_test.py": "import nothing\n",
-}
-"""A Keras as it lay in git before."""
-
-
-class Upstream:
-    """A repository to try things on: every command is real, every commit an hour later."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.hours = 0
-        path.mkdir(parents=True)
-        self("init", "--quiet", "--initial-branch=master")
-        self("config", "uploadpack.allowFilter", "true")
-        self("config", "uploadpack.allowAnySHA1InWant", "true")
-
-    def __call__(self, *arguments: str) -> str:
-        when = f"{int((START + timedelta(hours=self.hours)).timestamp())} +0000"
-        who = {
-            "GIT_AUTHOR_NAME": "a",
-            "GIT_AUTHOR_EMAIL": "a@example.org",
-            "GIT_COMMITTER_NAME": "a",
-            "GIT_COMMITTER_EMAIL": "a@example.org",
-            "GIT_AUTHOR_DATE": when,
-            "GIT_COMMITTER_DATE": when,
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_CONFIG_NOSYSTEM": "1",
-        }
-        command = ["git", "-C", str(self.path), *arguments]
-        done = subprocess.run(
-            command, env=os.environ | who, capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
-
-    def commit(self, subject: str, files: Tree | None = None, *, hours: int = 1) -> str:
-        for path, text in (files or {}).items():
-            target = self.path / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(text)
-        self.hours += hours
-        self("add", "--all")
-        self("commit", "--quiet", "--allow-empty", "-m", subject)
-        return self("rev-parse", "HEAD")
-
-    def merge(self, branch: str, subject: str) -> str:
-        self.hours += 1
-        self("merge", "--quiet", "--no-ff", "-m", subject, branch)
-        return self("rev-parse", "HEAD")
+from upstream import GITHUB, NOW, START, THEN, Upstream, nightly, sources, stamped
 
 
 @pytest.fixture
@@ -100,40 +26,6 @@ def upstream(tmp_path: Path) -> Upstream:
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
     return tmp_path / "cache"
-
-
-def snapshot(folder: Path) -> dict[str, tuple[int, int, str]]:
-    """Every file below a folder: its mode, time of change and contents."""
-    return {
-        str(path.relative_to(folder)): (
-            path.lstat().st_mode,
-            path.lstat().st_mtime_ns,
-            hashlib.sha256(path.read_bytes()).hexdigest(),
-        )
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and not path.is_symlink()
-    }
-
-
-def nightly(root: Path, name: str, files: Tree) -> Source:
-    """The source of a nightly, as the store would hand it out."""
-    for path, text in files.items():
-        (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_text(text)
-    shas = {path: hashlib.sha256(text.encode()).hexdigest() for path, text in files.items()}
-    identity = identify(shas, lambda path: files[path].encode())
-    build = Build("nightly", name, Version(name))
-    return Source(build, root, identity.content, identity.exact, name, shas)
-
-
-def stamped(commit: Commit, hours: int = 2) -> str:
-    return f"3.5.0.dev{commit.commit_date + timedelta(hours=hours):%Y%m%d%H}"
-
-
-def sources(tree: Tree) -> Tree:
-    """What of a tree of today is in the wheel's `keras/src/`, its version rewritten."""
-    kept = {p: t for p, t in tree.items() if p.startswith("keras/src/") and "_test" not in p}
-    return kept | {"keras/src/version.py": '__version__ = "3.5.0.dev2024070103"\n'}
 
 
 # -- commits -------------------------------------------------------------------
@@ -301,6 +193,66 @@ def test_histories_without_a_common_commit(upstream: Upstream, cache: Path) -> N
         repository.merge_base(repository.resolve(one), repository.resolve(two))
 
 
+def test_what_two_commits_are_to_each_other(upstream: Upstream, cache: Path) -> None:
+    """Without it a search would go the wrong way, or along a line that is none."""
+    base = upstream.commit("base")
+    upstream("checkout", "--quiet", "-b", "side")
+    side = upstream.commit("side", {"y": "1"})
+    upstream("checkout", "--quiet", "master")
+    main = upstream.commit("main", {"x": "1"})
+    merge = upstream.merge("side", "Merge pull request #1 from a/side")
+    upstream("checkout", "--quiet", "--orphan", "other")
+    other = upstream.commit("other")
+    repository = Repository(upstream.path, cache)
+    a, b, c, d, e = (repository.resolve(sha) for sha in (base, side, main, merge, other))
+    told = {(x, y): repository.relation(x, y) for x in (a, b, c, d, e) for y in (a, b, c, d, e)}
+    back = {"ancestor": "descendant", "descendant": "ancestor"}
+    assert all(told[y, x] == back.get(relation, relation) for (x, y), relation in told.items())
+    assert all((relation == "same") == (x == y) for (x, y), relation in told.items())
+    assert all(told[a, x] == told[x, d] == "ancestor" for x in (b, c))
+    assert told[b, c] == "diverged"
+    assert all(told[x, e] == "unrelated" for x in (a, b, c, d))
+    # The merge, and the commit that it merged.
+    assert repository.count(c, d) == 2
+    assert repository.count(a, d) == 3
+    assert repository.count(d, a) == repository.count(d, d) == 0
+
+
+def test_branches_that_were_merged_crosswise(upstream: Upstream, cache: Path) -> None:
+    """Without it one of several places where histories part would be taken for the only one."""
+    upstream.commit("base")
+    upstream("checkout", "--quiet", "-b", "side")
+    side = upstream.commit("side", {"y": "1"})
+    upstream("checkout", "--quiet", "master")
+    main = upstream.commit("main", {"x": "1"})
+    one = upstream.merge("side", "one way")
+    upstream("checkout", "--quiet", "side")
+    two = upstream.merge(main, "the other way")
+    repository = Repository(upstream.path, cache)
+    bases = repository.merge_bases(repository.resolve(one), repository.resolve(two))
+    assert {commit.sha for commit in bases} == {side, main}
+    assert repository.merge_base(repository.resolve(one), repository.resolve(two)) == bases[0]
+    assert repository.relation(repository.resolve(one), repository.resolve(two)) == "diverged"
+
+
+def test_the_commits_of_a_line_that_touch_a_file(upstream: Upstream, cache: Path) -> None:
+    """Without it a suspected file would lead to commits that never were a state of master."""
+    shas = [upstream.commit("base", {"keras/a.py": "0"}), upstream.commit("b", {"keras/b.py": "1"})]
+    upstream("checkout", "--quiet", "-b", "side")
+    upstream.commit("on the side", {"keras/a.py": "1"})
+    upstream("checkout", "--quiet", "master")
+    shas.append(upstream.commit("other", {"keras/*.py": "1"}))
+    shas.append(upstream.merge("side", "Merge pull request #1 from a/side"))
+    shas.append(upstream.commit("a again", {"keras/a.py": "2"}))
+    repository = Repository(upstream.path, cache)
+    last, first = repository.resolve(shas[0]), repository.resolve(shas[-1])
+    assert repository.touching("keras/a.py", last, first) == (shas[3], shas[4])
+    assert repository.touching("keras", last, first) == tuple(shas[1:])
+    assert repository.touching("keras/*.py", last, first) == (shas[2],)
+    assert repository.touching("no/such.py", last, first) == ()
+    assert repository.touching("keras/a.py", last, last) == ()
+
+
 def test_what_a_commit_touched(upstream: Upstream, cache: Path) -> None:
     """Without it the report would name other files than the culprit's."""
     first = upstream.commit("one", {"a.py": "1", "b/c d.py": "1"})
@@ -340,219 +292,6 @@ def test_a_line_is_what_master_was(
     repository = Repository(upstream.path, folder / "cache")
     line = repository.between(repository.resolve(states[0]), repository.resolve("master"))
     assert [commit.sha for commit in line] == states
-
-
-# -- clones --------------------------------------------------------------------
-
-
-def dirty(upstream: Upstream) -> None:
-    """Leave everything behind that a person may have: staged, changed, stashed, untracked."""
-    (upstream.path / "README.md").write_text("stashed\n")
-    upstream("stash")
-    (upstream.path / "README.md").write_text("staged\n")
-    upstream("add", "README.md")
-    (upstream.path / "README.md").write_text("changed\n")
-    (upstream.path / "untracked").write_text("mine\n")
-    upstream("checkout", "--quiet", "--detach")
-
-
-def test_a_checkout_is_left_as_it_was(
-    upstream: Upstream, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without it a bisect could lose the work of who runs it."""
-    first = upstream.commit("one", NOW)
-    second = upstream.commit("two (#2)", {"keras/src/ops.py": "def add(x, y):\n    return y\n"})
-    dirty(upstream)
-    upstream("config", "core.autocrlf", "true")
-    before = snapshot(upstream.path)
-    # As it is set under `git bisect run` and in hooks.
-    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
-    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
-    for origin in (upstream.path, upstream.path / "keras" / "src", upstream.path / ".git"):
-        repository = Repository(str(origin), cache)
-        a, b = repository.resolve(first), repository.resolve(second)
-        assert len(repository.between(a, b)) == 2
-        repository.touched(b)
-        repository.commit_link(b)
-        source = repository.tree(a, Store(cache))
-        made = stamped(b)
-        repository.commit_of_nightly(nightly(tmp_path / "n", made, sources(NOW)))
-    assert (source.path / "keras/src/ops.py").read_bytes() == NOW["keras/src/ops.py"].encode()
-    assert snapshot(upstream.path) == before
-    assert not (tmp_path / "index").exists()
-
-
-def test_a_read_only_clone_serves(upstream: Upstream, cache: Path, tmp_path: Path) -> None:
-    """Without it a clone on a mounted disk could not be used."""
-    upstream.commit("one", NOW)
-    bare = tmp_path / "bare.git"
-    upstream("clone", "--quiet", "--bare", str(upstream.path), str(bare))
-    folders = [bare, *(path for path in bare.rglob("*") if path.is_dir())]
-    for folder in folders:
-        folder.chmod(0o555)
-    try:
-        repository = Repository(bare, cache)
-        assert repository.tree(repository.tip(), Store(cache)).version == "3.5.0"
-    finally:
-        for folder in folders:
-            folder.chmod(0o755)
-
-
-def test_a_shallow_clone_says_what_it_lacks(
-    upstream: Upstream, cache: Path, tmp_path: Path
-) -> None:
-    """Without it a cut history would be taken for the whole one, and a wrong commit named."""
-    old = upstream.commit("old", NOW)
-    upstream("checkout", "--quiet", "-b", "side")
-    side = upstream.commit("side")
-    upstream("checkout", "--quiet", "master")
-    upstream.commit("middle", hours=24 * 30)
-    new = upstream.commit("new", {"keras/src/ops.py": "x = 1\n"})
-    shallow = tmp_path / "shallow"
-    url = upstream.path.as_uri()
-    upstream("clone", "--quiet", "--depth=2", "--no-single-branch", url, str(shallow))
-    repository = Repository(shallow, cache)
-    with pytest.raises(UsageError, match="--unshallow"):
-        repository.resolve("v3.0.0")
-    tip, branch = repository.resolve(new), repository.resolve(side)
-    with pytest.raises(NotInRepository, match="--unshallow"):
-        repository.between(branch, tip)
-    with pytest.raises(NotInRepository, match="--unshallow"):
-        repository.merge_base(branch, tip)
-    early = nightly(tmp_path / "n", f"3.5.0.dev{START + timedelta(hours=3):%Y%m%d%H}", sources(NOW))
-    with pytest.raises(NotInRepository, match="--unshallow"):
-        repository.commit_of_nightly(early)
-    assert Repository(upstream.path, cache).commit_of_nightly(early).commit.sha == old
-    # What it does hold, it tells.
-    assert len(repository.between(repository.resolve("HEAD~1"), tip)) == 2
-    assert repository.tree(tip, Store(cache)).files
-
-
-def test_nothing_is_fetched_into_a_partial_clone(
-    upstream: Upstream, cache: Path, tmp_path: Path
-) -> None:
-    """Without it git would quietly fetch into a person's clone, one file after the other."""
-    sha = upstream.commit("one", NOW)
-    partial = tmp_path / "partial"
-    url = upstream.path.as_uri()
-    upstream("clone", "--quiet", "--bare", "--filter=blob:none", url, str(partial))
-    before = snapshot(partial)
-    repository = Repository(partial, cache)
-    assert repository.resolve("master").sha == sha
-    with pytest.raises(NotInRepository, match="partial"):
-        repository.tree(repository.tip(), Store(cache))
-    assert snapshot(partial) == before
-
-
-@pytest.mark.parametrize("kind", ["missing", "empty", "file"])
-def test_what_is_no_repository_is_said(tmp_path: Path, cache: Path, kind: str) -> None:
-    """Without it a mistyped path would end in git's own words, or in a traceback."""
-    path = tmp_path / "clone"
-    if kind == "empty":
-        path.mkdir()
-    elif kind == "file":
-        path.write_text("")
-    with pytest.raises(UsageError, match="--repo"):
-        Repository(path, cache).tip()
-
-
-def test_without_git(upstream: Upstream, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without it a machine without git would show a traceback instead of what to do."""
-    upstream.commit("one")
-    monkeypatch.setenv("PATH", str(cache))
-    with pytest.raises(HarnessError, match="Install it"):
-        Repository(upstream.path, cache).tip()
-
-
-def test_a_git_that_hangs_is_ended(
-    upstream: Upstream, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without it a bisect would wait for ever."""
-    program = tmp_path / "bin" / "git"
-    program.parent.mkdir()
-    program.write_text("#!/bin/sh\nexec sleep 60\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(
-        git._run, "__kwdefaults__", {**(git._run.__kwdefaults__ or {}), "seconds": 0.3}
-    )
-    with pytest.raises(HarnessError, match="had not ended"):
-        Repository(upstream.path, cache).tip()
-
-
-# -- mirrors -------------------------------------------------------------------
-
-
-def test_a_url_is_mirrored_without_contents(
-    upstream: Upstream, cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without it a bisect would fetch all of Keras' files of ten years, or one file at a time."""
-    first = upstream.commit("one", NOW)
-    second = upstream.commit("two", {"keras/src/ops.py": "x = 2\n"})
-    url = upstream.path.as_uri()
-    repository = Repository(url, cache)
-    a, b = repository.resolve(first), repository.resolve(second)
-    assert repository.tip() == b
-    assert len(repository.between(a, b)) == 2
-    assert repository.touched(b) == ("keras/src/ops.py",)
-    (mirror,) = (path for path in (cache / "repository").iterdir() if path.is_dir())
-    blob = git_hash(NOW["keras/src/ops.py"].encode())
-    present = ["git", "--git-dir", str(mirror), "cat-file", "--batch-all-objects", "--batch-check"]
-    assert blob not in subprocess.run(present, capture_output=True, text=True, check=True).stdout
-    with pytest.raises(NotCached):
-        offline = Repository(url, cache, offline=True)
-        offline.tree(offline.resolve(first), Store(cache))
-    calls: list[tuple[str, ...]] = []
-    fetch = git.Clone._fetch
-
-    def counted(self: git.Clone, folder: Path | None, *rest: str, stdin: bytes = b"") -> None:
-        calls.append(rest)
-        fetch(self, folder, *rest, stdin=stdin)
-
-    monkeypatch.setattr(git.Clone, "_fetch", counted)
-    source = repository.tree(a, Store(cache))
-    assert (source.path / "keras/src/ops.py").read_text() == NOW["keras/src/ops.py"]
-    assert len(calls) == 1
-    # Kept: no repository is needed any more.
-    shutil.rmtree(upstream.path)
-    assert Repository(url, cache, offline=True).tree(a, Store(cache, offline=True)) == source
-    assert not list((cache / "repository").glob("*.*.*"))
-
-
-def test_a_mirror_is_fetched_when_it_is_old_or_lacks_something(
-    upstream: Upstream, cache: Path
-) -> None:
-    """Without it today's commits would be unknown, or each run would wait for the network."""
-    one = upstream.commit("one")
-    url = upstream.path.as_uri()
-    assert Repository(url, cache).tip().sha == one
-    two = upstream.commit("two")
-    assert Repository(url, cache).tip().sha == one
-    assert Repository(url, cache).resolve(two).sha == two
-    three = upstream.commit("three")
-    assert Repository(url, cache, max_age=timedelta(0)).tip().sha == three
-    # A push with --force takes a commit back.
-    upstream("reset", "--quiet", "--hard", one)
-    four = upstream.commit("four")
-    assert Repository(url, cache, max_age=timedelta(0)).tip().sha == four
-
-
-def test_an_unreachable_url(upstream: Upstream, cache: Path) -> None:
-    """Without it a password would be printed, or a mirror at hand not be used."""
-    one = upstream.commit("one")
-    url = upstream.path.as_uri()
-    assert Repository(url, cache).tip().sha == one
-    upstream.path.rename(upstream.path.with_name("gone"))
-    said: list[str] = []
-    repository = Repository(url, cache, max_age=timedelta(0), notice=said.append)
-    assert repository.tip().sha == one
-    assert "fetched last" in said[0]
-    with pytest.raises(Unreachable, match="--repo PATH") as caught:
-        Repository("https://me:secret@127.0.0.1:1/keras.git", cache).tip()
-    assert "secret" not in str(caught.value)
-    with pytest.raises(NotCached, match="Offline"):
-        Repository("https://127.0.0.1:1/keras.git", cache, offline=True).tip()
-    assert not [path for path in (cache / "repository").iterdir() if "." in path.stem]
 
 
 # -- nightlies -----------------------------------------------------------------
@@ -674,7 +413,7 @@ def test_a_tree_is_read_once_and_repaired(
     target.unlink()
     assert repository.tree(tip, Store(cache)) == source
     assert target.read_text() == NOW["keras/src/ops.py"]
-    monkeypatch.setattr(git, "_run", None)
+    monkeypatch.setattr(git, "run", None)
     assert repository.tree(tip, Store(cache)) == source
 
 
