@@ -21,6 +21,7 @@ from packaging.version import Version
 from keras_bisect.build import Build, Kind, Wheel
 
 JSON = "application/vnd.pypi.simple.v1+json"
+TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 EARLY = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -51,7 +52,8 @@ class Offered:
     project: str
     filename: str
     data: bytes
-    uploaded: datetime
+    uploaded: datetime | None
+    """None: the index does not say."""
     yanked: str | bool = False
     sha256: str = ""
     """What the index announces; the true one by default."""
@@ -60,6 +62,11 @@ class Offered:
 
     def __post_init__(self) -> None:
         self.sha256 = self.sha256 or hashlib.sha256(self.data).hexdigest()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 64
+    """uv asks for everything at once; whoever finds the queue full waits for a second."""
 
 
 @dataclass
@@ -71,7 +78,7 @@ class LocalIndex:
     _running: bool = field(default=False, repr=False)
 
     def __enter__(self) -> Self:
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
         self._thread.start()
         self._running = True
@@ -129,12 +136,17 @@ def _handler(index: LocalIndex) -> type[BaseHTTPRequestHandler]:
                 return
             self._answer("application/zip", found[0].data, found[0].cut)
 
+        def do_HEAD(self) -> None:
+            # As uv does, before it reads the metadata of a wheel.
+            self.do_GET()
+
         def _answer(self, kind: str, data: bytes, cut: int = 0) -> None:
             self.send_response(200)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data[: len(data) - cut])
+            if self.command == "GET":
+                self.wfile.write(data[: len(data) - cut])
 
         def log_message(self, *_: object) -> None:
             pass
@@ -149,9 +161,9 @@ def _page(index: LocalIndex, project: str) -> dict[str, object]:
             "url": f"/files/{item.filename}",
             "hashes": {"sha256": item.sha256},
             "size": len(item.data),
-            "upload-time": item.uploaded.strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
             "yanked": item.yanked,
         }
+        | ({"upload-time": item.uploaded.strftime(TIME)} if item.uploaded else {})
         for item in index.offered
         if item.project == project
     ]
