@@ -365,6 +365,31 @@ def test_a_file_written_through_one_build_is_noticed_in_the_other(
     assert_right(store.get(one), tree("3.5.0"))
 
 
+@given(st.lists(st.tuples(st.integers(0), st.sampled_from(HARMS)), min_size=1, max_size=4))
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+def test_what_was_right_once_is_not_believed_for_ever(
+    local_index: LocalIndex, harms: list[tuple[int, object]]
+) -> None:
+    """Without it what a store remembers of shared files would let damage into its next build."""
+    local_index.offered.clear()
+    builds = [local_index.offer(version, content) for version, content in FILES.items()]
+    with tempfile.TemporaryDirectory() as folder:
+        cache = Path(folder)
+        store = Store(cache)
+        store.get(builds[0])
+        files = sorted(path for path in cache.rglob("*") if path.is_file())
+        for position, harm in harms:
+            if (path := files[position % len(files)]).exists():
+                harm(path)  # type: ignore[operator]
+        for build in reversed(builds):
+            assert_right(store.get(build), FILES[build.name])
+        assert not list((cache / "tmp").iterdir())
+
+
 def test_offline_damage_is_told(tmp_path: Path, local_index: LocalIndex) -> None:
     """Without it --offline on a damaged cache could run what is there."""
     build = local_index.offer("3.5.0")

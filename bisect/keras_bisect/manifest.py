@@ -16,7 +16,7 @@ import json
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ class Manifest:
 
     def write(self, root: Path) -> None:
         """Put it into the build's folder."""
-        write_atomic(root / MANIFEST, _seal(asdict(self)))
+        write_atomic(root / MANIFEST, _seal(vars(self)))
 
     @staticmethod
     def read(root: Path) -> Manifest | None:
@@ -86,7 +86,7 @@ class BytecodeRecord:
 
     def write(self, root: Path) -> None:
         """Put it into the build's folder."""
-        write_atomic(root / RECORD, _seal(asdict(self)))
+        write_atomic(root / RECORD, _seal(vars(self)))
 
     @staticmethod
     def read(root: Path) -> BytecodeRecord | None:

@@ -22,7 +22,7 @@ import shutil
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -97,6 +97,7 @@ class Store:
         self._held = contextlib.ExitStack()
         self._mutex = threading.Lock()
         self._overlays: dict[str, Source] = {}
+        self._swept = False
 
     def __enter__(self) -> Self:
         """The store itself."""
@@ -191,6 +192,20 @@ class Store:
                 )
             return self._overlays[identity.exact]
 
+    def copy(self, source: Source) -> Source:
+        """The same sources as files that nobody shares, for a script that writes into them.
+
+        They last until `close`, or until who asked for them removes the folder.
+
+        Raises:
+            HarnessError: nothing can be written.
+        """
+        with _writing(self.cache):
+            with self._mutex:
+                root = self._scratch_folder() / f"copy-{secrets.token_hex(4)}"
+            shutil.copytree(source.path / "keras", root / "keras")
+        return replace(source, path=root)
+
     def _mix(self, root: Path, home: Mapping[str, Source], wanted: Mapping[str, str]) -> bool:
         """Put files of several sources into an empty folder; whether they are what is wanted."""
         folders = {path: source.path for path, source in home.items()}
@@ -200,7 +215,7 @@ class Store:
         else:
             # A folder that somebody works in: its files are never shared, and may have changed.
             data = {path: (folder / path).read_bytes() for path, folder in folders.items()}
-            if self._pool.place(data, root) != wanted:
+            if self._pool.place(data, root)[0] != wanted:
                 return False
             bare = list(wanted)
         self._pool.add_bytecode({path: wanted[path] for path in bare}, root)
@@ -219,10 +234,9 @@ class Store:
                 if not _settled(found):
                     self._sweep(key)
                     try:
-                        self._repair(build, origin, key, root, found, files)
+                        found = self._repair(build, origin, key, root, found, files)
                     finally:
                         self._clear(key)
-                    found = inspect(root, origin)
         except OSError as error:
             # A cache that cannot be written still serves what it holds, slower without bytecode.
             if found.manifest and found.sources in USABLE and found.bytecode is not State.DAMAGED:
@@ -237,7 +251,7 @@ class Store:
 
     def _repair(
         self, build: Build, origin: str, key: str, root: Path, found: Finding, files: Files | None
-    ) -> None:
+    ) -> Finding:
         manifest = found.manifest
         if manifest is None or found.sources is State.DAMAGED:
             sources = self._from_pool(manifest) if manifest else None
@@ -246,23 +260,24 @@ class Store:
                     raise self._not_cached(build, found)
                 sources = files()
             new = self._temporary(key)
-            self._make(new, sources, origin)
+            made = self._make(new, sources, origin)
             if root.exists():
                 root.rename(self.cache / "tmp" / f"{key}.{secrets.token_hex(4)}")
             root.parent.mkdir(parents=True, exist_ok=True)
             new.rename(root)
-            return
+            # Every file of it was checked as it was put there.
+            return Finding(made, State.RIGHT, State.RIGHT)
         if found.sources is State.TOUCHED:
             stats = {path: stat_of(root / path) for path in manifest.files}
             Manifest(**{**manifest.__dict__, "stats": stats}).write(root)
         if found.bytecode is not State.RIGHT:
             self._pool.add_bytecode(manifest.files, root).write(root)
+        return inspect(root, origin)
 
     def _make(self, root: Path, files: Mapping[str, bytes], wheel_sha256: str) -> Manifest:
         """Put a whole build into an empty folder."""
-        shas = self._pool.place(files, root)
+        shas, stats = self._pool.place(files, root)
         identity = identify(shas, files.__getitem__)
-        stats = {path: stat_of(root / path) for path in shas}
         version = local.source_version(root)
         manifest = Manifest(wheel_sha256, identity.content, identity.exact, version, shas, stats)
         self._pool.add_bytecode(shas, root).write(root)
@@ -297,6 +312,10 @@ class Store:
         """Remove what killed runs left: temporary folders whose lock nobody holds."""
         (self.cache / "tmp").mkdir(parents=True, exist_ok=True)
         self._clear(held)
+        with self._mutex:
+            swept, self._swept = self._swept, True
+        if swept:
+            return
         keys = {entry.name.rpartition(".")[0] for entry in (self.cache / "tmp").iterdir()}
         for key in sorted(keys - {held, ""}):
             # What cannot be removed now (it is in use, or another user's) does no harm.

@@ -51,6 +51,12 @@ IMPORT_TICK = 0.2
 REAP_TICK = 0.002
 """Seconds between two rounds of killing what a script left."""
 
+_SAFE_PATH = (
+    "import sys; del sys.argv[0], sys.path[0]; __file__ = sys.argv[0]; "
+    "exec(compile(open(__file__, 'rb').read(), __file__, 'exec'))"
+)
+"""What `-P` does, for a Python before 3.11: the folder of `child.py` is not searched."""
+
 
 @dataclass(frozen=True)
 class HostSpec:
@@ -68,6 +74,8 @@ class HostSpec:
     """The folder for all working folders of one `Prober`; see `scratch` and `leave`."""
     timeout: float
     """Seconds that the import of keras may take if it is shared."""
+    python: str = ""
+    """The interpreter of another environment (`era.py`), for scripts that are not forked."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +117,11 @@ class Tail:
         if extra > 0:
             self._dropped += extra
             del self._tail[:extra]
+
+    @property
+    def cut(self) -> bool:
+        """Whether something was not kept."""
+        return self._dropped > 0
 
     def text(self) -> str:
         """What was kept, with a line that says how much was not."""
@@ -213,6 +226,8 @@ class _Host:
             streams = {out: Tail(), err: Tail(), report: Tail(1 << 20)}
             ended, code = self._watch(pid, streams, start, job)
         events = _events(streams[report].text())
+        if streams[report].cut:
+            events["beyond"].append("reports more than is kept")
         return Outcome(
             ended=ended,
             code=code,
@@ -222,6 +237,10 @@ class _Host:
             raised=raised(events.get("raised")),
             stdout=streams[out].text(),
             stderr=streams[err].text(),
+            # A process that a script forks reports by itself.
+            read=tuple(sorted(set(events["read"]))),
+            beyond=", ".join(dict.fromkeys(events["beyond"])),
+            touched="touched" in events,
         )
 
     def _job(self, job: Job, folder: str) -> dict[str, str]:
@@ -269,7 +288,11 @@ class _Host:
     def _start(self, job: Job, folder: str, ends: tuple[int, int, int]) -> int:
         described = Path(folder, "job.json")
         described.write_text(json.dumps(self._job(job, folder)), "utf-8")
-        command = [sys.executable, "-P", child.__file__, str(described), str(ends[2])]
+        arguments = [child.__file__, str(described), str(ends[2])]
+        if self._spec.python:
+            command = [self._spec.python, "-c", _SAFE_PATH, *arguments]
+        else:
+            command = [sys.executable, "-P", *arguments]
         return subprocess.Popen(
             command,
             cwd=folder,
@@ -278,8 +301,13 @@ class _Host:
             stderr=ends[1],
             pass_fds=(ends[2],),
             start_new_session=True,
-            env={**os.environ, "PYTHONIOENCODING": child.ENCODING, "TMPDIR": folder},
+            env={**self._environment(), "PYTHONIOENCODING": child.ENCODING, "TMPDIR": folder},
         ).pid
+
+    def _environment(self) -> dict[str, str]:
+        """Our variables, for another environment without those that lead back into ours."""
+        ours = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV") if self._spec.python else ()
+        return {name: value for name, value in os.environ.items() if name not in ours}
 
     def _watch(
         self, pid: int, streams: dict[int, Tail], start: float, job: Job
@@ -440,15 +468,19 @@ def _any_child() -> bool:
 
 
 def _events(text: str) -> dict[str, Any]:
-    """The last document of each kind that a script reported."""
-    events: dict[str, Any] = {}
+    """The last document of each kind that a script reported; of `read` and `beyond`, all."""
+    events: dict[str, Any] = {"read": [], "beyond": []}
     for line in text.splitlines():
         try:
             document = json.loads(line)
         except ValueError:
             # Cut off when the process was killed.
             continue
-        events.update(document)
+        for key, value in document.items():
+            if key in ("read", "beyond"):
+                events[key].append(value)
+            else:
+                events[key] = value
     return events
 
 
@@ -461,4 +493,4 @@ def raised(event: dict[str, Any] | None) -> Raised | None:
     """What a child reported of an exception."""
     if event is None:
         return None
-    return Raised(event["type"], event["message"], tuple(event["frames"]))
+    return Raised(event["type"], event["message"], tuple(event["frames"]), event["line"])

@@ -23,7 +23,7 @@ import types
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -93,6 +93,8 @@ class Task:
     script: Script
     source: Source
     tree: Tree = "optree"
+    python: str = ""
+    """The interpreter of another environment, see `Prober.run`; empty: our own."""
 
 
 class Prober:
@@ -127,6 +129,7 @@ class Prober:
         self._scratch = str(Path(tempfile.gettempdir(), name))
         self._lock = threading.Lock()
         self._hosts: set[BaseProcess] = set()
+        self._left: list[BaseProcess] = []
         self._closed = False
 
     def __enter__(self) -> Prober:
@@ -148,13 +151,22 @@ class Prober:
             with _bare_main():
                 forkserver.ensure_running()
 
-    def run(self, script: Script, source: Source, tree: Tree = "optree") -> Outcome:
+    def run(
+        self, script: Script, source: Source, tree: Tree = "optree", *, python: str = ""
+    ) -> Outcome:
         """One probe.
+
+        Args:
+            script: what to run.
+            source: the sources it finds as keras.
+            tree: the tree implementation.
+            python: the interpreter of another environment (`era.py`), started anew for the script:
+                our warm TensorFlow is not of its time.
 
         Raises:
             HarnessError: the probe could not be made, or it loaded another Keras than it was given.
         """
-        with self.host(source, tree) as host:
+        with self.host(source, tree, python=python) as host:
             return host.run(script)
 
     def run_all(
@@ -176,7 +188,7 @@ class Prober:
     ) -> Iterator[Callable[[], list[tuple[Task, Outcome]]]]:
         group: list[Task] = []
         for task in tasks:
-            same = group and (group[0].source, group[0].tree) == (task.source, task.tree)
+            same = group and replace(group[0], script=task.script) == task
             if group and not (share and same):
                 yield partial(self._run_group, group, share, stop)
                 group = []
@@ -187,25 +199,30 @@ class Prober:
     def _run_group(self, group: list[Task], share: bool, stop: _Stop) -> list[tuple[Task, Outcome]]:
         first = group[0]
         with (
-            self.host(first.source, first.tree, share=share and len(group) > 1) as host,
+            self.host(
+                first.source, first.tree, share=share and len(group) > 1, python=first.python
+            ) as host,
             stop.stops(host),
         ):
             return [(task, host.run(task.script)) for task in group]
 
     @contextlib.contextmanager
-    def host(self, source: Source, tree: Tree = "optree", *, share: bool = False) -> Iterator[Host]:
+    def host(
+        self, source: Source, tree: Tree = "optree", *, share: bool = False, python: str = ""
+    ) -> Iterator[Host]:
         """A host for several scripts under one build."""
-        process, connection = self.spawn(serve, self.spec(source, tree, share=share))
+        process, connection = self.spawn(serve, self.spec(source, tree, share=share, python=python))
         try:
             yield Host(self, source, connection, process)
         finally:
-            # The host sees the end of the pipe and ends with all it started.
+            # The host sees the end of the pipe and ends with all it started. Nobody waits for it.
             connection.close()
-            self.end(process, gently=True)
+            with self._lock:
+                self._left.append(process)
 
-    def spec(self, source: Source, tree: Tree, *, share: bool) -> HostSpec:
+    def spec(self, source: Source, tree: Tree, *, share: bool, python: str = "") -> HostSpec:
         """What a process for this build must know."""
-        fork = self.start == "fork"
+        fork = self.start == "fork" and not python
         return HostSpec(
             path=str(source.path),
             tree=tree,
@@ -214,6 +231,7 @@ class Prober:
             share=share and fork,
             scratch=self._scratch,
             timeout=self.timeout,
+            python=python,
         )
 
     def spawn(self, target: Callable[..., None], spec: Any) -> tuple[BaseProcess, Connection]:
@@ -222,6 +240,9 @@ class Prober:
         with self._lock:
             if self._closed:
                 raise HarnessError("The probe was interrupted.")
+            ended = [host for host in self._left if host.exitcode is not None]
+            self._left = [host for host in self._left if host not in ended]
+            self._hosts.difference_update(ended)
             here, there = context.Pipe()
             process: BaseProcess = context.Process(  # type: ignore[attr-defined]
                 target=target, args=(there, spec), daemon=False
@@ -264,10 +285,9 @@ class Prober:
                 f"{source.version}. The sources were changed while they were used: run again."
             )
 
-    def end(self, process: BaseProcess, *, gently: bool = False) -> None:
-        """Wait for a process that `spawn` made; kill it unless it ends by itself (`gently`)."""
-        if not gently:
-            process.kill()
+    def end(self, process: BaseProcess) -> None:
+        """Kill a process that `spawn` made."""
+        process.kill()
         process.join()
         with self._lock:
             self._hosts.discard(process)
