@@ -7,8 +7,13 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from local_index import LocalIndex
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("anywhere", deadline=None)
+settings.load_profile("anywhere")
 
 
 @cache

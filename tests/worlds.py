@@ -13,10 +13,10 @@ from typing import cast
 
 from packaging.version import Version
 
-from keras_bisect.build import Build, Wheel
+from keras_bisect.build import Build, Spec, Wheel
 from keras_bisect.content import identify
 from keras_bisect.events import Event
-from keras_bisect.index import Index
+from keras_bisect.index import Index, NoSuchNightly
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
 from keras_bisect.probe import Prober, Script, Task
@@ -55,6 +55,7 @@ class World:
         self.overlays: list[tuple[str, ...]] = []
         self.events: list[Event] = []
         self._files: dict[str, dict[str, str]] = {}
+        self._releases: list[Build] = []
         self._nightlies = tuple(self._nightly(day) for day in range(len(line)))
 
     def _nightly(self, day: int) -> Build:
@@ -71,7 +72,13 @@ class World:
         uploaded = BEGIN + timedelta(days=day, hours=6)
         wheel = Wheel(f"keras-{name}.whl", "", "0" * 64, uploaded)
         self._files[name] = {CULPRIT: behaves, "keras/src/version.py": name}
-        return Build("release", name, Version(name), wheel)
+        build = Build("release", name, Version(name), wheel)
+        self._releases.append(build)
+        return build
+
+    def release_line(self, line: str) -> list[Build]:
+        """A release for each letter, 3.0.0 and on, ten days apart."""
+        return [self.release(f"3.{n}.0", 10 * n, f"{c} {n}") for n, c in enumerate(line)]
 
     def tree(self, name: str, **files: str) -> Build:
         """A build of these files and no date: file stem -> text. It behaves as `culprit` says."""
@@ -94,6 +101,17 @@ class World:
 
     def nightlies(self) -> tuple[Build, ...]:
         return self._nightlies
+
+    def releases(self) -> tuple[Build, ...]:
+        return tuple(self._releases)
+
+    def resolve(self, spec: Spec) -> Build:
+        named = {build.name: build for build in (*self._releases, *self._nightlies)}
+        if str(spec) in named:
+            return named[str(spec)]
+        below = [one for one in self._nightlies if one.name < str(spec)]
+        above = [one for one in self._nightlies if one.name > str(spec)]
+        raise NoSuchNightly(f"There is no {spec}.", below, above)
 
     def get(self, build: Build) -> Source:
         return self._source(build, self._files[build.name])

@@ -1,6 +1,9 @@
 """Which build of Keras broke this script?
 
-    from keras_bisect import bisect, timeline
+    from keras_bisect import Script, bisect, laboratory
+
+    with laboratory() as lab:
+        result = bisect(lab, Script.read(path), good="3.4.1", bad="3.5.0")
 
 `api` is the library; the other modules are its rooms, and each says what is public in it. A process
 that imports this package imports neither keras nor a backend.
@@ -10,11 +13,13 @@ from keras_bisect.api import Bisected, Timeline, bisect, timeline
 from keras_bisect.build import Build
 from keras_bisect.index import Index
 from keras_bisect.lab import Lab
+from keras_bisect.laboratory import laboratory
 from keras_bisect.narrow import Grain
 from keras_bisect.probe import Prober, Script
 from keras_bisect.store import Store, cache_folder
 from keras_bisect.timeline import Entry, Place, Transition
-from keras_bisect.verdict import Verdict
+from keras_bisect.trial import Repeat
+from keras_bisect.verdict import Match, Verdict
 
 __all__ = [
     "Bisected",
@@ -23,8 +28,10 @@ __all__ = [
     "Grain",
     "Index",
     "Lab",
+    "Match",
     "Place",
     "Prober",
+    "Repeat",
     "Script",
     "Store",
     "Timeline",
@@ -32,5 +39,6 @@ __all__ = [
     "Verdict",
     "bisect",
     "cache_folder",
+    "laboratory",
     "timeline",
 ]

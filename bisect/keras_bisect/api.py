@@ -1,31 +1,42 @@
 """The library: date a failure, from the verdict of every release down to the file that caused it.
 
-    with Prober() as prober, Store(cache) as store, Lab(Index(cache), store, prober) as lab:
-        result = bisect(lab, Script.read(path), good=lab.resolve("3.4.1"), bad=lab.resolve("3.5.0"))
+    with laboratory() as lab:
+        result = bisect(lab, Script.read(path), good="3.4.1", bad="3.5.0")
 
 Nothing here prints or exits; what happens is told to the lab's listener.
 
-Public: `bisect`, `timeline`, `date`, `Bisected`, `Timeline`.
+Public: `bisect`, `timeline`, `date`, `git_log`, `untouched`, `Bisected`, `Timeline`.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 from keras_bisect.build import Build
+from keras_bisect.commits import check_suspects, narrow_to_commits, older
 from keras_bisect.content import changed
-from keras_bisect.errors import Inconclusive, NotReproduced, UsageError
+from keras_bisect.ends import Ends, Recognise, find_ends
+from keras_bisect.errors import Inconclusive, UsageError
 from keras_bisect.events import Notice, Stage
-from keras_bisect.lab import Lab
-from keras_bisect.narrow import Grain, Narrower
+from keras_bisect.gitlog import Step, bisect_log
+from keras_bisect.index import NoSuchNightly
+from keras_bisect.lab import Lab, ScriptWrites
+from keras_bisect.linesearch import changes, others
+from keras_bisect.narrow import Grain, narrow_to_files, narrow_to_nightlies
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe import Script
+from keras_bisect.session import asked, written_down
 from keras_bisect.timeline import Entry, Place, Transition, kind_of, reference, transitions
-from keras_bisect.verdict import Judged, Signature, Verdict, first_look, judge, learn
+from keras_bisect.trial import Hints, Repeat, Trial
+from keras_bisect.verdict import Judged, Match, Signature, Verdict, first_look, judge, learn
 
-__all__ = ["Bisected", "Timeline", "bisect", "date", "timeline"]
+__all__ = ["Bisected", "Timeline", "bisect", "date", "git_log", "timeline", "untouched"]
+
+T = TypeVar("T")
 
 FILES_LIMIT = 80
 """Where nightlies do not help: changed files between two releases that are tried one by one."""
@@ -39,16 +50,6 @@ class Timeline:
     transitions: tuple[Transition, ...]
     signature: Signature | None
     """What was judged by; None where no build fails."""
-
-
-@dataclass(frozen=True)
-class Bisected:
-    """The changes that were narrowed."""
-
-    transitions: tuple[Transition, ...]
-    signature: Signature
-    probes: int
-    seconds: float
 
 
 def timeline(
@@ -70,8 +71,7 @@ def timeline(
     """
     builds = lab.index.releases() if builds is None else builds
     lab.listener(Stage(f"{len(builds)} builds", len(builds)))
-    outcomes = {build.name: outcome for _, build, outcome in lab.outcomes([script], builds, tree)}
-    return judged_timeline([(b.name, outcomes[b.name]) for b in builds], signature)
+    return judged_timeline(list(lab.table(script, builds, tree).items()), signature)
 
 
 def judged_timeline(
@@ -88,15 +88,41 @@ def judged_timeline(
     return Timeline(entries, tuple(transitions(entries)), signature)
 
 
+@dataclass(frozen=True)
+class Bisected:
+    """The changes that were narrowed."""
+
+    transitions: tuple[Transition, ...]
+    signature: Signature
+    good: Build
+    bad: Build
+    log: tuple[Entry, ...]
+    """Every verdict, in the order in which it became known."""
+    probes: int
+    seconds: float
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether a change could not be narrowed to two neighbours."""
+        return any(one.between for one in self.transitions)
+
+
 def bisect(
     lab: Lab,
     script: Script,
     *,
-    good: Build | None = None,
-    bad: Build | None = None,
+    good: Build | str | None = None,
+    bad: Build | str | None = None,
     to: Grain = Grain.FILE,
     tree: Tree = "optree",
-    signature: Signature | None = None,
+    match: Match = Match(),  # noqa: B008 - frozen
+    recognise: Recognise | None = None,
+    find_fix: bool = False,
+    every_change: bool = False,
+    suspects: Sequence[str] = (),
+    repeat: Repeat = Repeat(),  # noqa: B008 - frozen
+    journal: Path | None = None,
+    resume: bool = False,
 ) -> Bisected:
     """Narrow the change between a good and a bad build.
 
@@ -108,151 +134,145 @@ def bisect(
             then the change that fixed the failure is looked for.
         to: how far to narrow.
         tree: the tree implementation.
-        signature: the failure; by default the one that `bad` shows.
+        match: what another failure must have in common with that of the bad end to be the same.
+        recognise: learns the failure from an outcome in another way than by `match`.
+        find_fix: without `good` or `bad`: the bad build is the older one.
+        every_change: narrow every change between the ends, not only those that separate them.
+        suspects: commits (as git knows them) or files of Keras that are tried first.
+        repeat: how often the script is run under one build.
+        journal: a file to which every probe is appended as it ends.
+        resume: go on with the same search in that file, if it was interrupted.
 
     Raises:
-        UsageError: commits are asked for, and the lab has no repository.
-        NotReproduced: the bad end does not fail, or the good end does not pass.
+        UsageError: the ends are the same build, there is no such build or suspect, or the journal
+            holds another search.
+        NotReproduced: an end is not what it was said to be.
         Inconclusive: an end cannot be tested.
+        HarnessError: the harness failed; what was probed until then is kept.
     """
-    if to is Grain.COMMIT and lab.repository is None:
-        raise UsageError("Commits need a clone of the Keras repository. Give one with --repo.")
     start, probes = time.monotonic(), lab.probes
-    bad = bad or lab.index.releases()[-1]
-    lab.listener(Stage("both ends"))
-    lab.prefetch([bad, *([good] if good else [])])
-    found = {
-        build.name: outcome
-        for _, build, outcome in lab.outcomes([script], [bad, *([good] if good else [])], tree)
+    if to is Grain.COMMIT and lab.repository is None:
+        raise UsageError("Commits need the Keras repository. Name a clone of it with --repo.")
+    if to >= Grain.COMMIT and lab.repository is not None:
+        # It may take minutes, the first time, and goes on while other builds are probed.
+        lab.repository.start()
+    hints = Hints(suspects=tuple(suspects))
+    check_suspects(lab, suspects)
+    options = {
+        "to": to.name.lower(),
+        "match": str(match) if recognise is None else "case",
+        "find-fix": str(find_fix),
+        "all": str(every_change),
+        "suspect": " ".join(suspects),
+        "repeat": str(repeat.runs or "auto"),
+        "confidence": str(repeat.confidence),
     }
-    passing = found.get(good.name) if good else None
-    signature = _learned(bad, found[bad.name], good, passing, signature)
-    narrower = Narrower(lab, script, signature, tree)
-    if good is None:
-        good = _gallop(lab, narrower, bad)
-    else:
-        _passes(good, judge(found[good.name], signature))
-    narrowed = _between(lab, narrower, good, bad, to)
-    return Bisected(tuple(narrowed), signature, lab.probes - probes, time.monotonic() - start)
+    ends_asked = (_full_name(lab, good), _full_name(lab, bad))
+    run = asked(lab, "bisect", script, ends_asked, tree, options)
+    with written_down(lab, run, journal, go_on=resume) as written:
+
+        def attempt() -> tuple[Ends, list[Transition]]:
+            found = find_ends(
+                lab,
+                script,
+                good,
+                bad,
+                recognise=recognise or (lambda outcome: learn(outcome, match)),
+                tree=tree,
+                find_fix=find_fix,
+                repeat=repeat,
+                hints=hints,
+                since=written.since,
+            )
+            return found, _between(found.trial, found.good, found.bad, to, every_change)
+
+        ends, narrowed = untouched(attempt, written.again)
+        result = Bisected(
+            tuple(narrowed),
+            ends.trial.signature,
+            ends.good,
+            ends.bad,
+            tuple(ends.trial.log),
+            lab.probes - probes,
+            time.monotonic() - start,
+        )
+        written.answer(Inconclusive.exit_code if result.ambiguous else 0, narrowed)
+    return result
+
+
+def _full_name(lab: Lab, end: Build | str | None) -> str | None:
+    """What an end means today: `nightly` is another build tomorrow."""
+    if isinstance(end, str):
+        try:
+            return lab.resolve(end).name
+        except NoSuchNightly:
+            return end
+    return None if end is None else end.name
+
+
+def untouched(attempt: Callable[[], T], again: Callable[[], None] = lambda: None) -> T:
+    """Do something that probes; once more if the script turned out to write into Keras.
+
+    Args:
+        attempt: what is done.
+        again: called before it is done once more.
+    """
+    try:
+        return attempt()
+    except ScriptWrites:
+        again()
+        return attempt()
 
 
 def date(
-    lab: Lab, narrower: Narrower, transition: Transition, builds: Mapping[str, Build], to: Grain
+    trial: Trial, transition: Transition, builds: Mapping[str, Build], to: Grain
 ) -> list[Transition]:
     """Narrow one transition between two releases as far as `to`.
 
     Args:
-        lab: what probes.
-        narrower: of the script and the failure.
+        trial: of the script and the failure.
         transition: between two of `builds`.
         builds: releases by name.
         to: how far to narrow.
     """
     last, first = builds[transition.last.release or ""], builds[transition.first.release or ""]
-    return _finer(lab, narrower, transition, last, first, to)
+    return _finer(trial, transition, last, first, to)
 
 
-def _learned(
-    bad: Build,
-    failing: Outcome,
-    good: Build | None,
-    passing: Outcome | None,
-    signature: Signature | None,
-) -> Signature:
-    learned = signature or learn(failing)
-    seen = first_look(failing)
-    if learned is not None and (
-        signature is None or judge(failing, learned).verdict is Verdict.BAD
-    ):
-        return learned
-    if seen.verdict is Verdict.UNTESTABLE:
-        raise Inconclusive(f"The bad end, {bad}, cannot be tested: {seen.detail}.")
-    if seen.verdict is Verdict.BAD:
-        raise NotReproduced(f"The bad end, {bad}, fails in another way: {seen.detail}.")
-    if good is not None and passing is not None and first_look(passing).verdict is Verdict.BAD:
-        raise NotReproduced(
-            f"The ends are swapped: {bad}, given as bad, passes, and {good}, given as good, fails "
-            f"({first_look(passing).detail}). Run again with --good {bad} --bad {good}."
-        )
-    raise NotReproduced(f"The bad end, {bad}, passes. Give a build that fails with --bad.")
-
-
-def _passes(good: Build, judged: Judged) -> None:
-    if judged.verdict is Verdict.GOOD:
-        return
-    if judged.verdict is Verdict.UNTESTABLE:
-        raise Inconclusive(f"The good end, {good}, cannot be tested: {judged.detail}.")
-    how = "fails as the bad end does" if judged.verdict is Verdict.BAD else "fails in another way"
-    raise NotReproduced(
-        f"The good end, {good}, {how}: {judged.detail}. Give a build that passes with --good, or "
-        "leave it out to have one looked for."
-    )
-
-
-def _gallop(lab: Lab, narrower: Narrower, bad: Build) -> Build:
-    """The nearest passing release before a bad build, looked for in growing steps."""
-    made = bad.made
-    older = [
-        build
-        for build in lab.index.releases()
-        if (bad.version is not None and build.version is not None and build.version < bad.version)
-        or (bad.version is None and (made is None or build.made is None or build.made < made))
-    ]
-    lab.listener(Stage(f"a good release before {bad}"))
-    step, position = 1, len(older) - 1
-    seen: list[str] = []
-    while position >= 0:
-        verdict = narrower.verdict(older[position])
-        seen.append(f"{older[position]} {verdict}")
-        if verdict is Verdict.GOOD:
-            return older[position]
-        if position == 0:
-            break
-        position = max(0, position - step)
-        step *= 2
-    tried = ", ".join(seen) or "there is none"
-    raise NotReproduced(f"No release before {bad} passes ({tried}). Give one with --good.")
-
-
-def _between(lab: Lab, narrower: Narrower, good: Build, bad: Build, to: Grain) -> list[Transition]:
-    if good.name == bad.name:
-        raise UsageError(f"{good} is given as good and as bad. Give two builds.")
-    releases = lab.index.releases()
-    if good.kind == bad.kind == "release":
-        places = {build.name: index for index, build in enumerate(releases)}
-        low, high = sorted((good, bad), key=lambda build: places[build.name])
-        before, after = _verdicts(low, good)
-        line = releases[places[low.name] : places[high.name] + 1]
-        lab.listener(Stage(f"releases between {low} and {high}"))
-        found = []
-        for change, between in narrower.bisect(line, before, after):
-            last, first = line[change.last], line[change.first]
-            transition = Transition(
-                kind_of(change.before, change.after),
-                change.before,
-                change.after,
-                Place(release=last.name),
-                Place(release=first.name),
-                between=between,
+def _between(
+    trial: Trial, good: Build, bad: Build, to: Grain, every_change: bool
+) -> list[Transition]:
+    releases = trial.lab.index.releases() if good.kind == bad.kind == "release" else ()
+    low, high = (bad, good) if older(trial.lab, bad, good) else (good, bad)
+    before = Verdict.GOOD if low is good else Verdict.BAD
+    after = Verdict.BAD if low is good else Verdict.GOOD
+    if not releases:
+        whole = Transition(kind_of(before, after), before, after, _place(low), _place(high))
+        return _finer(trial, whole, low, high, to, every_change)
+    names = [build.name for build in releases]
+    line = releases[names.index(low.name) : names.index(high.name) + 1]
+    named = {build.name: build for build in line}
+    trial.lab.listener(Stage(f"{len(line)} releases, {low} to {high}"))
+    if every_change:
+        coarse = transitions(trial.entries(line))
+    else:
+        found = changes(trial, line, before, after)
+        note = others(trial, line, found)
+        coarse = [
+            Transition(
+                kind_of(one.before, one.after),
+                one.before,
+                one.after,
+                Place(release=one.last.name),
+                Place(release=one.first.name),
+                between=one.between,
+                confidence=one.confidence,
+                tallies=one.tallies,
+                notes=(note,) if note else (),
             )
-            found += _finer(lab, narrower, transition, last, first, to)
-        return found
-    low, high = good, bad
-    if good.kind == bad.kind == "commit" and lab.repository is not None:
-        one, other = (lab.repository.resolve(b.name.removeprefix("git:")) for b in (good, bad))
-        if lab.repository.is_ancestor(other, one):
-            low, high = bad, good
-    elif good.made is not None and bad.made is not None:
-        low, high = sorted((good, bad), key=lambda build: build.made)  # type: ignore[arg-type, return-value]
-    before, after = _verdicts(low, good)
-    transition = Transition(kind_of(before, after), before, after, _place(low), _place(high))
-    return _finer(lab, narrower, transition, low, high, to)
-
-
-def _verdicts(low: Build, good: Build) -> tuple[Verdict, Verdict]:
-    if low.name == good.name:
-        return Verdict.GOOD, Verdict.BAD
-    return Verdict.BAD, Verdict.GOOD
+            for one in found
+        ]
+    return [finer for one in coarse for finer in date(trial, one, named, to)]
 
 
 def _place(build: Build) -> Place:
@@ -262,45 +282,79 @@ def _place(build: Build) -> Place:
 
 
 def _finer(
-    lab: Lab, narrower: Narrower, transition: Transition, last: Build, first: Build, to: Grain
+    trial: Trial, transition: Transition, last: Build, first: Build, to: Grain, every: bool = False
 ) -> list[Transition]:
+    lab = trial.lab
+    dated = all(lab.made(build) is not None for build in (last, first))
     if to < Grain.NIGHTLY:
         return [transition]
-    if last.kind == first.kind == "commit":
-        found = narrower.commits(transition, last, first)
-    elif last.made is None or first.made is None:
+    if "commit" in (last.kind, first.kind):
+        found = narrow_to_commits(trial, transition, last, first, every=every)
+    elif not dated:
         # A folder or the installed Keras: there is nothing between it and another but files.
-        return [narrower.files(transition, last, first)] if to >= Grain.FILE else [transition]
+        found = [transition]
     else:
-        found = narrower.nightlies(transition, last, first)
-        nightlies = {build.name: build for build in lab.index.nightlies()}
-        if to >= Grain.COMMIT and (lab.repository is not None or to == Grain.COMMIT):
+        found = narrow_to_nightlies(trial, transition, last, first, every=every)
+        if to is Grain.COMMIT or (to > Grain.COMMIT and lab.repository is not None):
             found = [
                 finer
                 for one in found
-                for finer in (
-                    narrower.commits(one, nightlies[one.last.nightly], nightlies[one.first.nightly])
-                    if one.last.nightly and one.first.nightly
-                    else [one]
-                )
+                for finer in narrow_to_commits(trial, one, *_sides(lab, one, last, first))
             ]
     if to < Grain.FILE:
         return found
-    finest = []
-    for one in found:
-        if one.last.commit and one.first.commit:
-            ends = (Build("commit", f"git:{side.commit}") for side in (one.last, one.first))
-            finest.append(narrower.files(one, *ends))
-            continue
-        if one.last.nightly and one.first.nightly:
-            finest.append(
-                narrower.files(one, nightlies[one.last.nightly], nightlies[one.first.nightly])
+    return [_to_files(trial, one, last, first) for one in found]
+
+
+def _sides(lab: Lab, transition: Transition, last: Build, first: Build) -> tuple[Build, Build]:
+    """The finest builds on both sides of a transition: commits, nightlies, or what was given."""
+    one, other = transition.last, transition.first
+    if one.commit and other.commit:
+        return Build("commit", f"git:{one.commit}"), Build("commit", f"git:{other.commit}")
+    if one.nightly and other.nightly:
+        named = {build.name: build for build in lab.index.nightlies()}
+        return named[one.nightly], named[other.nightly]
+    return last, first
+
+
+def _to_files(trial: Trial, transition: Transition, last: Build, first: Build) -> Transition:
+    here, there = _sides(trial.lab, transition, last, first)
+    if (here, there) == (last, first) and last.kind == first.kind == "release":
+        before, after = trial.lab.source(last), trial.lab.source(first)
+        if (count := len(changed(before.files, after.files))) > FILES_LIMIT:
+            trial.lab.listener(
+                Notice(f"{count} files changed between {last} and {first}: not tried.")
             )
-            continue
-        before, after = lab.source(last), lab.source(first)
-        if (count := len(changed(before.files, after.files))) <= FILES_LIMIT:
-            finest.append(narrower.files(one, last, first))
-        else:
-            lab.listener(Notice(f"{count} files changed between {last} and {first}: not tried."))
-            finest.append(one)
-    return finest
+            return transition
+    return narrow_to_files(trial, transition, here, there)
+
+
+def git_log(lab: Lab, result: Bisected) -> str:
+    """The search of commits as a log for `git bisect replay`.
+
+    Raises:
+        UsageError: no commit was tested.
+    """
+    repository = lab.repository
+    named = [entry for entry in result.log if entry.build.startswith("git:")]
+    found = next((one for one in result.transitions if one.first.commit), None)
+    if repository is None or found is None or not named:
+        raise UsageError("No commit was tested, so there is no log for git: see the notes above.")
+    steps = [
+        Step(repository.resolve(one.build.removeprefix("git:")), one.verdict, one.detail)
+        for one in named
+    ]
+    by_date = sorted(steps, key=lambda step: step.commit.commit_date)
+    old = next(step.commit for step in by_date if step.verdict is found.before)
+    new = next(step.commit for step in reversed(by_date) if step.verdict is found.after)
+    fixed = found.after is Verdict.GOOD
+    culprit = repository.resolve(found.culprit.sha) if found.culprit else None
+    return bisect_log(
+        new if fixed else old,
+        old if fixed else new,
+        steps,
+        culprit,
+        fixed=fixed,
+        is_ancestor=repository.is_ancestor,
+        brought=repository.brought(culprit) if culprit else (),
+    )

@@ -41,7 +41,8 @@ __all__ = [
     "parse_build",
 ]
 
-Kind = Literal["release", "nightly", "commit", "folder", "installed"]
+Kind = Literal["release", "nightly", "commit", "folder", "installed", "mixed"]
+"""`mixed` is one with some files of another; nobody writes it."""
 
 FORMS = "3.5.0, nightly, nightly:2024-07-20, 3.4.1.dev2024072003, git:REV, path:DIR or installed"
 

@@ -4,7 +4,7 @@ A message says what was expected, what was found and what to do next. The class 
 and `exit_code` is what the command line ends with. Small subclasses exist where a program needs to
 tell them apart. Some are answers rather than faults, and are named as answers (no "Error" suffix).
 
-Public: `KerasBisectError` and its four children, `NotCached`, `Unreachable`.
+Public: `KerasBisectError` and its four children, `BrokenBuild`, `NotCached`, `Unreachable`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "BrokenBuild",
     "HarnessError",
     "Inconclusive",
     "KerasBisectError",
@@ -58,3 +59,7 @@ class Unreachable(HarnessError):  # noqa: N818
 
 class NotCached(HarnessError):  # noqa: N818
     """Offline, and what is needed is not in the cache, or is damaged there."""
+
+
+class BrokenBuild(HarnessError):  # noqa: N818
+    """A build that cannot be had, today or any day: its wheel is gone, or is no usable wheel."""

@@ -4,7 +4,7 @@ A listing is fetched whole, reduced to the wheels that can be used, and kept as 
 `cache/index/` for a while: a bisect asks the index once, not once a step. `pypi_simple` is known
 only to `fetch_listing`; everything else works on `Wheel` and `Build`.
 
-Public: `Index`, `index_url`, `Client`.
+Public: `Index`, `NoSuchNightly`, `index_url`, `Client`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -41,7 +41,7 @@ from keras_bisect.errors import NotCached, Unreachable, UsageError
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["Client", "Index", "index_url"]
+__all__ = ["Client", "Index", "NoSuchNightly", "index_url"]
 
 PYPI = "https://pypi.org/simple/"
 RELEASES, NIGHTLIES = "keras", "keras-nightly"
@@ -61,6 +61,16 @@ def index_url(explicit: str | None = None) -> str:
         (os.environ.get("UV_DEFAULT_INDEX") or "").rpartition("=")[2],
     )
     return next((url.rstrip("/") + "/" for url in named if url), PYPI)
+
+
+class NoSuchNightly(UsageError):  # noqa: N818
+    """No nightly was made then, or it is gone: `below` and `above` are those around it, if any."""
+
+    def __init__(self, message: str, below: Sequence[Build], above: Sequence[Build]) -> None:
+        """Keep the neighbours: a search may take one of them."""
+        super().__init__(message)
+        self.below = below[-1] if below else None
+        self.above = above[0] if above else None
 
 
 @dataclass(frozen=True)
@@ -167,10 +177,11 @@ class Index:
         below = [b for b in known if b.version and b.version < version]
         above = [b for b in known if b.version and b.version > version]
         word = "nightly" if project == NIGHTLIES else "release"
-        raise UsageError(
+        message = (
             f"There is no Keras {word} {version}. {self._closest(below, above)} "
             "`keras-repro builds` lists them all."
         )
+        raise NoSuchNightly(message, below, above) if word == "nightly" else UsageError(message)
 
     def _nightly_on(self, spec: NightlyOn) -> Build:
         def day(build: Build) -> str:
@@ -182,10 +193,11 @@ class Index:
             return found[-1]
         below = [b for b in self.nightlies() if day(b) < wanted]
         above = [b for b in self.nightlies() if day(b) > wanted]
-        raise UsageError(
+        message = (
             f"No Keras nightly was made on {wanted} (UTC). {self._closest(below, above)} "
             "`keras-repro builds` lists them all."
         )
+        raise NoSuchNightly(message, below, above)
 
     def _search(self, project: str, wanted: Callable[[Build], bool]) -> list[Build]:
         found = [build for build in self._project(project) if wanted(build)]

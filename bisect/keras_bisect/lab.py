@@ -1,35 +1,83 @@
-"""Builds in, outcomes out: the same sources are never probed twice with the same script.
+"""Builds in, outcomes out: what is known is never probed again.
 
-The one place where the index, the store and the prober meet. Builds are fetched ahead, in threads,
-while others are probed; builds with the same content share one probe.
+The one place where the index, the store, the prober and the kept results meet. Builds are fetched
+ahead, in threads, while others are probed; builds with the same content share their probes; what an
+earlier command saw under the same content in the same environment is taken from there.
 
-Public: `Lab`.
+A script that is not always of one mind is run several times under one build. These *samples* are
+counted from 0, in the order in which they end; who asks for sample 3 gets the fourth run there was.
+
+Public: `Lab`, `Wanted`, `ScriptWrites`, `digest`, `folder_of`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
+import shutil
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import sha256
+from pathlib import Path
 
 from keras_bisect.build import Build, parse_build
 from keras_bisect.build import Commit as CommitSpec
-from keras_bisect.errors import UsageError
-from keras_bisect.events import Listener, Probed, ignore
+from keras_bisect.era import Eras, EraUnavailable
+from keras_bisect.errors import BrokenBuild, UsageError
+from keras_bisect.events import Listener, Notice, Probed, ignore
 from keras_bisect.index import Index
-from keras_bisect.outcome import Outcome, Tree
+from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.probe import Prober, Script, Task
 from keras_bisect.repository import Repository
+from keras_bisect.results import Results
+from keras_bisect.search import Cost
 from keras_bisect.store import Source, Store
+
+__all__ = ["Lab", "ScriptWrites", "Wanted", "digest", "folder_of"]
 
 FETCHERS = 4
 """Builds fetched at a time: the index's answer is waited for, not computed."""
 
-Key = tuple[str, str, Tree]
-
 _ASKS_VERSION = re.compile(r"__version__|\bversion\s*\(|importlib.metadata")
+
+
+class ScriptWrites(Exception):  # noqa: N818
+    """A script wrote into the Keras folder it was given, which it shares with others.
+
+    Nothing that was seen until now can be trusted. It is forgotten, and from here on every probe
+    gets a copy of its own: whoever searches begins again.
+    """
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One run that is wanted."""
+
+    script: Script
+    name: str
+    """What it is reported by; the build's name, as a rule."""
+    source: Source | BrokenBuild
+    sample: int = 0
+
+
+@dataclass(frozen=True)
+class _Key:
+    script: str
+    folder: str
+    content: str
+    tree: Tree
+
+
+@dataclass
+class _Known:
+    name: str
+    """The build that was probed."""
+    outcomes: list[Outcome] = field(default_factory=list)
+    told: set[tuple[str, int]] = field(default_factory=set)
 
 
 class Lab:
@@ -42,18 +90,32 @@ class Lab:
         prober: Prober,
         *,
         repository: Repository | None = None,
+        results: Results | None = None,
+        eras: Eras | None = None,
         listener: Listener = ignore,
     ) -> None:
-        """Bring the parts together; the lab does not own them."""
+        """Bring the parts together; the lab does not own them.
+
+        Args:
+            index: what builds there are.
+            store: where they are kept.
+            prober: what runs scripts.
+            repository: where commits come from; without it there are none.
+            results: where outcomes are kept from one command to the next.
+            eras: environments for what does not import in this one; without it that is untestable.
+            listener: told what happens.
+        """
         self.index = index
         self.store = store
         self.prober = prober
         self.repository = repository
+        self.results = results
+        self.eras = eras
         self.listener = listener
         self.probes = 0
         """Probes made so far, without those that were known already."""
-        self._known: dict[Key, tuple[str, Outcome]] = {}
-        self._told: set[tuple[Key, str]] = set()
+        self._copies = False
+        self._known: dict[_Key, _Known] = {}
         self._lock = threading.Lock()
         self._fetchers = ThreadPoolExecutor(FETCHERS, "fetch")
         self._fetching: dict[str, Future[Source]] = {}
@@ -81,6 +143,12 @@ class Lab:
             return Build("commit", f"git:{self.repository.resolve(spec.rev).sha}")
         return self.index.resolve(spec)
 
+    def made(self, build: Build) -> datetime | None:
+        """When a build was made (UTC); None if nobody knows."""
+        if build.kind == "commit" and self.repository is not None:
+            return self.repository.resolve(build.name.removeprefix("git:")).commit_date
+        return build.made
+
     def prefetch(self, builds: Iterable[Build]) -> None:
         """Fetch builds that will be wanted, in this order, without waiting."""
         for build in builds:
@@ -89,6 +157,16 @@ class Lab:
     def source(self, build: Build) -> Source:
         """A build on disk. Errors as `Store.get`."""
         return self._fetch(build).result()
+
+    def mix(self, base: Source, other: Source, files: Sequence[str]) -> Build:
+        """A build of the files of `base`, but for some that are those of `other`."""
+        build = Build("mixed", f"{base.build} with {' + '.join(files)} of {other.build}")
+        with self._lock:
+            if build.name not in self._fetching:
+                self._fetching[build.name] = self._fetchers.submit(
+                    self.store.overlay, base, other, files
+                )
+        return build
 
     def _fetch(self, build: Build) -> Future[Source]:
         with self._lock:
@@ -109,6 +187,8 @@ class Lab:
             names = self.store.get(older[-1]) if older else None
         return self.repository.tree(commit, self.store, names=names)
 
+    # -- probes ----------------------------------------------------------------------------------
+
     def outcomes(
         self,
         scripts: Sequence[Script],
@@ -119,6 +199,8 @@ class Lab:
     ) -> Iterator[tuple[Script, Build, Outcome]]:
         """Every script under every build, as the probes end.
 
+        A build that cannot be had gives an outcome that says so (`Ended.ABSENT`).
+
         Args:
             scripts: scripts to run.
             builds: builds, in the order in which they should be probed.
@@ -126,87 +208,217 @@ class Lab:
             share: see `Prober.run_all`.
         """
         self.prefetch(builds)
-        sources = ((build.name, self.source(build)) for build in builds)
         named = {build.name: build for build in builds}
-        for script, name, outcome in self.examine(scripts, sources, tree, share=share):
-            yield script, named[name], outcome
+        runs = (Wanted(script, b.name, self._had(b)) for b in builds for script in scripts)
+        for run, outcome in self.runs(runs, tree, share=share):
+            yield run.script, named[run.name], outcome
 
-    def examine(
-        self,
-        scripts: Sequence[Script],
-        sources: Iterable[tuple[str, Source]],
-        tree: Tree = "optree",
-        *,
-        share: bool = False,
-    ) -> Iterator[tuple[Script, str, Outcome]]:
-        """Every script under every source, as `outcomes` does.
-
-        Args:
-            scripts: scripts to run.
-            sources: each with the name that it is reported by.
-            tree: the tree implementation.
-            share: see `Prober.run_all`.
-        """
-        ready: list[tuple[Script, str, Outcome]] = []
-        waiting: dict[Key, list[str]] = {}
-
-        def tasks() -> Iterator[Task]:
-            for name, source in sources:
-                for script in scripts:
-                    key = _key(script, source, tree)
-                    with self._lock:
-                        known = self._known.get(key)
-                    if known is not None:
-                        self._tell(script, source, tree, name, known[1], same_as=known[0])
-                        ready.append((script, name, known[1]))
-                    elif key in waiting:
-                        waiting[key].append(name)
-                    else:
-                        waiting[key] = [name]
-                        yield Task(script, source, tree)
-
-        for task, outcome in self.prober.run_all(tasks(), share=share):
-            yield from ready
-            ready.clear()
-            key = _key(task.script, task.source, tree)
-            names = waiting[key]
-            with self._lock:
-                self._known[key] = names[0], outcome
-                self.probes += 1
-            for name in names:
-                same_as = names[0] if name != names[0] else None
-                self._tell(task.script, task.source, tree, name, outcome, same_as=same_as)
-                yield task.script, name, outcome
-        yield from ready
+    def table(
+        self, script: Script, builds: Sequence[Build], tree: Tree = "optree"
+    ) -> dict[str, Outcome]:
+        """One script under every build: name -> outcome. Begins again by itself (`ScriptWrites`)."""
+        for _ in range(2):
+            with contextlib.suppress(ScriptWrites):
+                found = {b.name: outcome for _, b, outcome in self.outcomes([script], builds, tree)}
+                return {build.name: found[build.name] for build in builds}
+        raise AssertionError("copies are told from what they were copied from")
 
     def outcome(self, script: Script, build: Build, tree: Tree = "optree") -> Outcome:
         """One script under one build."""
         return next(self.outcomes([script], [build], tree))[2]
 
-    def _tell(
-        self,
-        script: Script,
-        source: Source,
-        tree: Tree,
-        name: str,
-        outcome: Outcome,
-        *,
-        same_as: str | None,
-    ) -> None:
-        told = (_key(script, source, tree), name)
+    def samples(
+        self, script: Script, wanted: Iterable[tuple[Build, int]], tree: Tree = "optree"
+    ) -> Iterator[tuple[Build, int, Outcome]]:
+        """Single runs of a script under builds: which build, and which run of it, from 0."""
+        pairs = list(wanted)
+        named = {build.name: build for build, _ in pairs}
+        runs = (Wanted(script, build.name, self._had(build), sample) for build, sample in pairs)
+        for run, outcome in self.runs(runs, tree):
+            yield named[run.name], run.sample, outcome
+
+    def runs(
+        self, wanted: Iterable[Wanted], tree: Tree = "optree", *, share: bool = False
+    ) -> Iterator[tuple[Wanted, Outcome]]:
+        """Runs, `jobs` at a time, in the order in which they end.
+
+        Args:
+            wanted: taken as probes become free.
+            tree: the tree implementation.
+            share: see `Prober.run_all`.
+
+        Raises:
+            ScriptWrites: see there.
+        """
+        ready: list[tuple[Wanted, Outcome]] = []
+        waiting: dict[_Key, list[Wanted]] = {}
+        flying: Counter[_Key] = Counter()
+        copied: list[Path] = []
+
+        def tasks() -> Iterator[Task]:
+            for run in wanted:
+                if isinstance(run.source, BrokenBuild):
+                    absent = Outcome(Ended.ABSENT, None, 0.0, stderr=str(run.source))
+                    ready.append((run, absent))
+                    continue
+                key = _key(run, run.source, tree)
+                with self._lock:
+                    known = self._recalled(key, run.name)
+                    if run.sample < len(known.outcomes):
+                        ready.append((run, known.outcomes[run.sample]))
+                        continue
+                    waiting.setdefault(key, []).append(run)
+                    if run.sample < len(known.outcomes) + flying[key]:
+                        continue
+                    flying[key] += 1
+                source = run.source
+                if self._copies and source.path.is_relative_to(self.store.cache):
+                    source = self.store.copy(source)
+                    copied.append(source.path)
+                yield Task(run.script, source, tree)
+
+        def take() -> Iterator[tuple[Wanted, Outcome]]:
+            for run, outcome in ready:
+                self._tell(run, tree, outcome)
+                yield run, outcome
+            ready.clear()
+
+        try:
+            for task, seen in self.prober.run_all(tasks(), share=share):
+                yield from take()
+                outcome = self._in_its_time(task, seen)
+                here = outcome is seen
+                if outcome.touched and not self._copies and task.source.build.kind != "folder":
+                    self._begin_again(task.script)
+                key = _key_of(task.script, task.source, task.tree)
+                flying[key] -= 1
+                there = self._add(key, outcome, keep=here)
+                ready += [
+                    (run, there[run.sample]) for run in waiting[key] if run.sample < len(there)
+                ]
+                waiting[key] = [run for run in waiting[key] if run.sample >= len(there)]
+                yield from take()
+            yield from take()
+        finally:
+            for path in copied:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def remember(self, events: Iterable[Probed]) -> None:
+        """Take what a journal holds as known: nothing of it is probed again."""
         with self._lock:
-            if told in self._told:
+            for event in events:
+                key = _Key(event.script, event.folder, event.content, event.tree)
+                known = self._known.setdefault(key, _Known(event.build))
+                if event.sample == len(known.outcomes):
+                    known.outcomes.append(event.outcome)
+
+    def costs(
+        self, script: Script, builds: Sequence[Build], tree: Tree, before: datetime | None
+    ) -> dict[int, Cost]:
+        """Which of these builds cost less than others, by position.
+
+        Args:
+            script: the script to be run.
+            builds: a line of builds.
+            tree: the tree implementation.
+            before: only what was known before this moment counts: a search that goes on after a
+                kill then takes the way that it took before.
+        """
+        if self.results is None:
+            return {}
+        known = self.results.builds(digest(script), folder_of(script), tree, before)
+        return {i: Cost.NOTHING for i, build in enumerate(builds) if build.name in known}
+
+    def _had(self, build: Build) -> Source | BrokenBuild:
+        try:
+            return self.source(build)
+        except BrokenBuild as broken:
+            return broken
+        except UsageError as error:
+            if build.kind != "commit":
+                raise
+            # It is in the history, but it is no Keras that can be run.
+            return BrokenBuild(str(error))
+
+    def _recalled(self, key: _Key, name: str) -> _Known:
+        """What is known of a key, from this command or an earlier one."""
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = _Known(name)
+            known.outcomes += self._kept(key)
+        return known
+
+    def _kept(self, key: _Key) -> list[Outcome]:
+        """What earlier commands saw of a key."""
+        if self.results is None:
+            return []
+        kept = self.results.get(key.script, key.folder, key.content, key.tree)
+        outcomes = [one.outcome for one in kept]
+        # What does not import here may do so in its own time, and that is not kept.
+        return [one for one in outcomes if self.eras is None or one.import_error is None]
+
+    def _add(self, key: _Key, outcome: Outcome, *, keep: bool) -> list[Outcome]:
+        """Write a new outcome down; all that there are of its key."""
+        with self._lock:
+            self.probes += 1
+            outcomes = self._known[key].outcomes
+            outcomes.append(outcome)
+            there = list(outcomes)
+        if self.results is not None and keep:
+            self.results.add(key.script, key.folder, key.content, key.tree, outcome)
+        return there
+
+    def _in_its_time(self, task: Task, outcome: Outcome) -> Outcome:
+        """The outcome in an environment of the build's own time, if it does not import in ours."""
+        if outcome.import_error is None or self.eras is None:
+            return outcome
+        made = self.made(task.source.build)
+        if made is None:
+            return outcome
+        try:
+            era = self.eras.of(made)
+        except EraUnavailable as error:
+            self.listener(Notice(f"{task.source.build}: {error}"))
+            return outcome
+        return self.prober.run(task.script, task.source, task.tree, python=era.python)
+
+    def _begin_again(self, script: Script) -> None:
+        self._copies = True
+        with self._lock:
+            self._known.clear()
+            self._fetching.clear()
+        if self.results is not None:
+            self.results.forget(digest(script))
+        self.listener(
+            Notice(
+                "The script writes into the Keras folder. What was seen is forgotten; from here on "
+                "each probe gets a copy of its own."
+            )
+        )
+        raise ScriptWrites
+
+    def _tell(self, run: Wanted, tree: Tree, outcome: Outcome) -> None:
+        if isinstance(run.source, BrokenBuild):
+            return
+        key = _key(run, run.source, tree)
+        with self._lock:
+            known = self._known[key]
+            if (run.name, run.sample) in known.told:
                 return
-            self._told.add(told)
+            known.told.add((run.name, run.sample))
+        if self.results is not None and run.source.build.name == run.name:
+            self.results.name(run.name, key.content)
         self.listener(
             Probed(
-                script=digest(script),
-                build=name,
-                content=source.content,
+                script=key.script,
+                folder=key.folder,
+                build=run.name,
+                content=key.content,
                 tree=tree,
                 backend=self.prober.backend,
                 outcome=outcome,
-                same_as=same_as,
+                same_as=known.name if known.name != run.name else None,
+                sample=run.sample,
             )
         )
 
@@ -216,8 +428,17 @@ def digest(script: Script) -> str:
     return sha256(script.text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def _key(script: Script, source: Source, tree: Tree) -> Key:
+def folder_of(script: Script) -> str:
+    """Where its own modules are looked for; empty for a text that was made."""
+    return str(Path(script.filename).parent) if script.filename else ""
+
+
+def _key(run: Wanted, source: Source, tree: Tree) -> _Key:
+    return _key_of(run.script, source, tree)
+
+
+def _key_of(script: Script, source: Source, tree: Tree) -> _Key:
     # Content leaves the version out, so that a nightly without a change is not probed again. A
     # script that looks at the version sees a difference there.
     content = source.exact if _ASKS_VERSION.search(script.text) else source.content
-    return digest(script), content, tree
+    return _Key(digest(script), folder_of(script), content, tree)

@@ -5,7 +5,9 @@ from a build that is known to be bad (`learn`), and every other outcome is judge
 another failure is `different`, and what says nothing about the question is `untestable`. Neither is
 ever taken for `good` or `bad`.
 
-Public: `Verdict`, `Judged`, `Signature`, `Failure`, `learn`, `judge`, `first_look`.
+How much two failures must have in common to be the same is a `Match`.
+
+Public: `Verdict`, `Judged`, `Signature`, `Failure`, `Match`, `learn`, `judge`, `first_look`.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ import re
 import signal
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
+from keras_bisect.errors import UsageError
 from keras_bisect.outcome import Ended, Outcome, Raised
 
-__all__ = ["Failure", "Judged", "Signature", "Verdict", "first_look", "judge", "learn"]
+__all__ = ["Failure", "Judged", "Match", "Signature", "Verdict", "first_look", "judge", "learn"]
 
 MESSAGE_KEPT = 400
 """Characters of a message that count."""
@@ -63,9 +66,9 @@ class Signature(Protocol):
 class Failure:
     """The signature of any script: how it ended, and what it raised.
 
-    Messages are compared after `normalise`; the frame inside Keras counts only where the message
-    says next to nothing (`KeyError: 'a'`), since frames move with every refactoring and messages
-    rarely do.
+    Messages are compared after `normalise`. Where the message says next to nothing (`KeyError:
+    'a'`, a bare `assert`) the frame inside Keras counts, too, or else the line of the script; not
+    elsewhere, since frames move with every refactoring and messages rarely do.
     """
 
     ended: Ended
@@ -83,8 +86,8 @@ class Failure:
             return cls(outcome.ended, outcome.code)
         message = normalise(raised.message)
         frame = ""
-        if raised.frames and len(re.findall(r"[^\W\d]{3,}", message)) < 3:
-            frame = raised.frames[-1]
+        if (raised.frames or raised.line) and len(re.findall(r"[^\W\d]{3,}", message)) < 3:
+            frame = raised.frames[-1] if raised.frames else f"line {raised.line}"
         importing = outcome.import_error is not None
         return cls(outcome.ended, outcome.code, raised.type, message, frame, importing)
 
@@ -98,6 +101,123 @@ class Failure:
             what = f"{self.type}: {self.message}" if self.message else self.type
             return f"importing Keras raises {what}" if self.importing else f"raises {what}"
         return _ending(self.ended, self.code)
+
+
+@dataclass(frozen=True)
+class OfType:
+    """The signature that only compares what was raised or, where nothing was, how it ended."""
+
+    ended: Ended
+    code: int | None
+    type: str
+
+    @classmethod
+    def of(cls, outcome: Outcome) -> OfType:
+        """The signature of an outcome that failed."""
+        raised = outcome.import_error or outcome.raised
+        return cls(outcome.ended, outcome.code, raised.type if raised else "")
+
+    def matches(self, outcome: Outcome) -> bool:
+        """Whether an outcome failed with this exception, or this exit code."""
+        return OfType.of(outcome) == self
+
+    def __str__(self) -> str:
+        """The failure in a few words."""
+        return f"raises {self.type}" if self.type else _ending(self.ended, self.code)
+
+
+@dataclass(frozen=True)
+class Saying:
+    """The signature of a failure that says something, in its exception or in what it printed."""
+
+    pattern: str
+    """A regular expression, searched for."""
+
+    def matches(self, outcome: Outcome) -> bool:
+        """Whether a failure says this."""
+        raised = outcome.import_error or outcome.raised
+        said = "\n".join([str(raised or ""), outcome.stdout, outcome.stderr])
+        return re.search(self.pattern, said, re.MULTILINE) is not None
+
+    def __str__(self) -> str:
+        """The failure in a few words."""
+        return f"says {self.pattern!r}"
+
+
+@dataclass(frozen=True)
+class Anything:
+    """The signature of every failure that is an answer at all."""
+
+    def matches(self, outcome: Outcome) -> bool:
+        """Whether it is a failure of the script, and not of the import or of its bounds."""
+        return _says_nothing(outcome) is None
+
+    def __str__(self) -> str:
+        """The failure in a few words."""
+        return "fails"
+
+
+@dataclass(frozen=True)
+class Match:
+    """What two failures must have in common to be the same; written as for `--match`.
+
+    >>> Match.parse("message KeyError.*dense")
+    Match(kind='message', pattern='KeyError.*dense')
+    """
+
+    kind: Literal["signature", "type", "message", "any"] = "signature"
+    pattern: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Match:
+        """Read what a person wrote.
+
+        Raises:
+            UsageError: it is none of the four, or the regular expression is none.
+        """
+        kind, _, pattern = text.strip().partition(" ")
+        if kind == "message" and pattern:
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise UsageError(
+                    f"--match message {pattern}: not a regular expression: {error}."
+                ) from None
+            return cls("message", pattern)
+        if kind in ("signature", "type", "any") and not pattern:
+            return cls(kind)  # type: ignore[arg-type]
+        raise UsageError(
+            f"--match {text}: expected signature, type, any, or message and a regular expression, "
+            "such as --match message 'Unknown variable'."
+        )
+
+    def __str__(self) -> str:
+        """What a person writes."""
+        return f"{self.kind} {self.pattern}".rstrip()
+
+    def alone(self) -> Signature:
+        """The signature, where there is no outcome to learn from.
+
+        Raises:
+            UsageError: it needs one.
+        """
+        if self.kind in ("signature", "type"):
+            raise UsageError(
+                f"--match {self} needs a bad build to learn from. Here it can be any, or message "
+                "and a regular expression."
+            )
+        return Anything() if self.kind == "any" else Saying(self.pattern)
+
+    def signature(self, outcome: Outcome) -> Signature:
+        """The signature of an outcome that failed."""
+        match self.kind:
+            case "type":
+                return OfType.of(outcome)
+            case "message":
+                return Saying(self.pattern)
+            case "any":
+                return Anything()
+        return Failure.of(outcome)
 
 
 def normalise(message: str) -> str:
@@ -132,7 +252,7 @@ def first_look(outcome: Outcome) -> Judged:
     return Judged(Verdict.BAD, _describe(outcome))
 
 
-def learn(outcome: Outcome) -> Failure | None:
+def learn(outcome: Outcome, match: Match = Match()) -> Signature | None:
     """The signature of the failure that a bad build shows; None if it shows none.
 
     A hang, a lack of memory or an import that fails says nothing by itself, but where somebody
@@ -140,7 +260,7 @@ def learn(outcome: Outcome) -> Failure | None:
     """
     if (outcome.ended is Ended.EXIT and outcome.code == 0) or _gave_up(outcome) is not None:
         return None
-    return Failure.of(outcome)
+    return match.signature(outcome)
 
 
 def judge(outcome: Outcome, signature: Signature) -> Judged:
@@ -199,8 +319,16 @@ def _ending(ended: Ended, code: int | None, seconds: float | None = None) -> str
     if ended is Ended.MEMORY:
         return "uses more memory than it was given"
     if ended is Ended.SIGNAL:
-        return f"is killed by {signal.Signals(code).name if code else 'a signal'}"
+        return f"is killed by {_signal(code)}"
     return f"exits {code}"
+
+
+def _signal(code: int | None) -> str:
+    try:
+        return signal.Signals(code or 0).name
+    except ValueError:
+        # Real-time signals have numbers only.
+        return f"signal {code}" if code else "a signal"
 
 
 def _last(outcome: Outcome) -> str:

@@ -16,18 +16,21 @@ import zlib
 from keras_bisect import web
 from keras_bisect.build import Wheel
 from keras_bisect.content import is_source
-from keras_bisect.errors import HarnessError
+from keras_bisect.errors import BrokenBuild, HarnessError
 
 __all__ = ["fetch", "read"]
 
 MOST_BYTES = 512 * 2**20
 """More than fifty times the largest Keras: whoever offers more is not offering Keras."""
+GONE = (404, 410)
+"""The answers of HTTP by which a server says that it does not have a file."""
 
 
 def fetch(wheel: Wheel) -> bytes:
     """Download a wheel and check it.
 
     Raises:
+        BrokenBuild: the index names it, and does not have it.
         Unreachable: it cannot be fetched, or not to its end.
         HarnessError: what came is not what the index announced.
     """
@@ -37,6 +40,11 @@ def fetch(wheel: Wheel) -> bytes:
         web.session() as session,
         session.get(wheel.url, stream=True, timeout=web.TIMEOUT) as answer,
     ):
+        if answer.status_code in GONE:
+            raise BrokenBuild(
+                f"{wheel.filename} is gone: {web.redact(wheel.url)} answers {answer.status_code}. "
+                "Leave this build out, or choose another index with KERAS_REPRO_INDEX_URL."
+            )
         answer.raise_for_status()
         for chunk in answer.iter_content(1 << 16):
             data += chunk
@@ -58,7 +66,7 @@ def read(wheel: Wheel, data: bytes) -> dict[str, bytes]:
     """The files of a wheel that belong to the build: posix path -> bytes.
 
     Raises:
-        HarnessError: it is no zip archive, is damaged, or names files outside of itself.
+        BrokenBuild: it is no zip archive, is damaged, or names files outside of itself.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
@@ -83,8 +91,8 @@ def _inside(name: str) -> bool:
     return ".." not in folders and "" not in folders and "." not in folders and ":" not in name
 
 
-def _unusable(wheel: Wheel, why: str) -> HarnessError:
-    return HarnessError(
+def _unusable(wheel: Wheel, why: str) -> BrokenBuild:
+    return BrokenBuild(
         f"{wheel.filename} ({web.redact(wheel.url)}) cannot be used: {why}. Nothing was unpacked. "
         "Leave this build out, or choose another index with KERAS_REPRO_INDEX_URL."
     )

@@ -12,16 +12,31 @@ Public: `main`.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import re
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
+
+from keras_repro.options import (
+    BUILD_HELP,
+    MatchCommand,
+    Repeats,
+    Shared,
+    as_json,
+    matching,
+    one_tree,
+    searching,
+    shared,
+)
 
 if TYPE_CHECKING:
     from keras_bisect.build import Build
@@ -29,164 +44,15 @@ if TYPE_CHECKING:
     from keras_bisect.lab import Lab
     from keras_bisect.outcome import Outcome, Tree
     from keras_bisect.probe import Script
-    from keras_bisect.timeline import Transition
     from keras_bisect.verdict import Signature
     from keras_repro.reading import AnyCase
 
 __all__ = ["main"]
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 INTERRUPTED = 130
 HARNESS = 5
 INCONCLUSIVE = 4
-
-BUILD_HELP = (
-    "A build: 3.5.0, nightly, nightly:2024-07-20, 3.4.1.dev2024072003, git:REV, path:DIR, "
-    "installed."
-)
-
-
-@dataclass(frozen=True)
-class Shared:
-    """The options that mean the same for every command that probes."""
-
-    backend: str
-    timeout: float
-    memory: int
-    jobs: int | None
-    offline: bool
-    fresh: bool
-    index_url: str | None
-    repo: str | None
-
-
-def shared(command: F) -> F:
-    """Add the options that mean the same everywhere, as one argument `shared`."""
-
-    def gathered(
-        *args: Any,
-        backend: str,
-        timeout: float,
-        memory: float,
-        jobs: int | None,
-        offline: bool,
-        fresh: bool,
-        index_url: str | None,
-        repo: str | None,
-        **others: Any,
-    ) -> Any:
-        size = int(memory * (1 << 30))
-        return command(
-            *args,
-            shared=Shared(backend, timeout, size, jobs, offline, fresh, index_url, repo),
-            **others,
-        )
-
-    gathered.__name__, gathered.__doc__ = command.__name__, command.__doc__
-    gathered.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
-    options = (
-        click.option(
-            "--backend",
-            default="tensorflow",
-            show_default=True,
-            type=click.Choice(["tensorflow", "jax", "torch", "numpy"]),
-            help="Keras backend of every probe.",
-        ),
-        click.option(
-            "--timeout",
-            default=120.0,
-            show_default=True,
-            type=click.FloatRange(min=0.1),
-            help="Seconds a script may run.",
-        ),
-        click.option(
-            "--memory",
-            default=4.0,
-            show_default=True,
-            type=click.FloatRange(min=0.1),
-            help="GiB a script may use.",
-        ),
-        click.option(
-            "--jobs",
-            type=click.IntRange(min=1),
-            help="Probes at a time.  [default: one a processor]",
-        ),
-        click.option("--offline", is_flag=True, help="Use only what is in the cache."),
-        click.option(
-            "--fresh",
-            is_flag=True,
-            help="A fresh interpreter for each probe: slower, same results.",
-        ),
-        click.option(
-            "--index-url", metavar="URL", help="The package index.  [default: as pip, else PyPI]"
-        ),
-        click.option(
-            "--repo",
-            metavar="PATH|URL",
-            help="A clone of the Keras repository: for commits, git:REV.",
-        ),
-    )
-    for option in reversed(options):
-        gathered = option(gathered)
-    return gathered  # type: ignore[return-value]
-
-
-def as_json(command: F) -> F:
-    """Add `--json`."""
-    text = "One JSON document on standard output, nothing else there."
-    return click.option("--json", "json_", is_flag=True, help=text)(command)
-
-
-def one_tree(command: F) -> F:
-    """Add `--tree` for commands that probe under one implementation."""
-    kinds = click.Choice(["optree", "dm-tree"])
-    text = "Implementation of keras.tree."
-    return click.option("--tree", default="optree", show_default=True, type=kinds, help=text)(
-        command
-    )
-
-
-def searching(command: F) -> F:
-    """Add the options of a search."""
-    options = (
-        click.option(
-            "--keras", metavar="BUILD", help=f"{BUILD_HELP}  [default: the newest release]"
-        ),
-        click.option(
-            "--tree",
-            default="both",
-            show_default=True,
-            type=click.Choice(["optree", "dm-tree", "both"]),
-            help="Implementation of keras.tree.",
-        ),
-        click.option(
-            "--seed",
-            default=0,
-            show_default=True,
-            type=click.IntRange(min=0),
-            help="The same seed draws the same cases.",
-        ),
-        click.option(
-            "--max-examples",
-            default=150,
-            show_default=True,
-            type=click.IntRange(min=1),
-            help="Models drawn; shrinking comes on top.",
-        ),
-        click.option("--first", is_flag=True, help="Stop at the first finding."),
-        click.option(
-            "--out",
-            default="hunts",
-            show_default=True,
-            type=click.Path(file_okay=False, path_type=Path),
-            help="Folder for hunt folders.",
-        ),
-        click.option("--exit-code", is_flag=True, help="Exit with 1 if something was found."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+USAGE = 2
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -278,8 +144,11 @@ def run(shared: Shared, json_: bool, subject: Path, keras: str | None, tree: str
         builds = [lab.resolve(name) for name in names if name] or [lab.index.releases()[-1]]
         runs = []
         for one in _trees(tree):
-            found = {b.name: o for _, b, o in lab.outcomes([script], builds, one)}
-            runs += [(build.name, one, found[build.name]) for build in builds]
+            # A build that was named and cannot be had is an error, and not untestable.
+            lab.prefetch(builds)
+            list(map(lab.source, builds))
+            found = lab.table(script, builds, one)
+            runs += [(name, one, outcome) for name, outcome in found.items()]
     judged = [first_look(outcome) for _, _, outcome in runs]
     if json_:
         _write_json({"schema": 1, "runs": [_run_document(*one) for one in runs]})
@@ -327,7 +196,7 @@ def timeline(
             *([shown] if shown and shown.name not in {b.name for b in releases} else []),
         ]
         listener(Stage(f"{len(builds)} builds", len(builds)))
-        outcomes = {b.name: o for _, b, o in lab.outcomes([script], builds, tree)}
+        outcomes = lab.table(script, builds, tree)
     signature = _signature(
         case, [outcomes[shown.name]] if shown else [outcomes[b.name] for b in builds]
     )
@@ -343,7 +212,7 @@ def timeline(
     return 1 if exit_code and verdicts & {Verdict.BAD, Verdict.DIFFERENT} else 0
 
 
-@cli.command()
+@cli.command(cls=MatchCommand)
 @click.argument("subject", metavar="SCRIPT|CASE", type=click.Path(path_type=Path))
 @click.option(
     "--good",
@@ -356,11 +225,55 @@ def timeline(
     help=f"A build where it fails. {BUILD_HELP}  [default: the newest release]",
 )
 @click.option(
+    "--find-fix",
+    is_flag=True,
+    help="Find where it was fixed: the older end is bad. A --good newer than --bad says it, too.",
+)
+@click.option(
     "--to",
     default="file",
     show_default=True,
     type=click.Choice(["release", "nightly", "commit", "file"]),
     help="How far to narrow.",
+)
+@matching
+@click.option(
+    "--all", "every_change", is_flag=True, help="Narrow every change of verdict between the ends."
+)
+@click.option(
+    "--suspect",
+    "suspects",
+    metavar="COMMIT|FILE",
+    multiple=True,
+    help="Try this commit, or commits that touch this file, first.",
+)
+@click.option(
+    "--repeat",
+    type=Repeats(),
+    default="auto",
+    show_default=True,
+    help="Runs of the ends and of the answer's neighbours; 1 trusts each run.",
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
+    default=0.99,
+    show_default=True,
+    help="How sure the answer must be if the script does not always show the same.",
+)
+@click.option(
+    "--out",
+    default="hunts",
+    show_default=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder for hunt folders, with the journal.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the same bisect after it was killed.")
+@click.option(
+    "--git-log",
+    metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the search of commits as a log for `git bisect replay`.",
 )
 @one_tree
 @shared
@@ -369,39 +282,109 @@ def bisect(
     shared: Shared,
     json_: bool,
     subject: Path,
-    good: str | None,
-    bad: str | None,
     to: str,
-    tree: Tree,
+    match: str,
+    repeat: int | None,
+    confidence: float,
+    out: Path,
+    git_log: Path | None,
+    **options: Any,
 ) -> int:
-    """Find the release, the nightly and the file between a good and a bad build of any script."""
+    """Find the release, nightly, commit and file that broke, or mended, any script."""
     from keras_bisect.api import bisect as run_bisect
+    from keras_bisect.api import git_log as log_of
+    from keras_bisect.atomic import write_atomic
     from keras_bisect.documents import bisect_document
     from keras_bisect.narrow import Grain
+    from keras_bisect.trial import Repeat
+    from keras_bisect.verdict import Match
     from keras_repro import screen
 
+    wanted = Match.parse(match)
     script, case = _subject(subject)
-    with _lab(shared) as (lab, _listener):
-        bad_build = lab.resolve(bad) if bad else lab.index.releases()[-1]
-        good_build = lab.resolve(good) if good else None
-        signature = _signature(case, [lab.outcome(script, bad_build, tree)]) if case else None
+    with _lab(shared, script) as (lab, _listener):
         result = run_bisect(
             lab,
             script,
-            good=good_build,
-            bad=bad_build,
             to=Grain[to.upper()],
-            tree=tree,
-            signature=signature,
+            match=wanted,
+            recognise=_recognise(case) if case and wanted.kind == "signature" else None,
+            repeat=Repeat(repeat, confidence),
+            journal=_hunt_folder(subject, out) / "journal.jsonl",
+            **options,
         )
+        log = log_of(lab, result) if git_log is not None else ""
+    if git_log is not None:
+        write_atomic(git_log, log)
     if json_:
-        _write_json(
-            bisect_document(result.transitions, probes=result.probes, seconds=result.seconds)
+        document = bisect_document(
+            result.transitions,
+            good=result.good.name,
+            bad=result.bad.name,
+            signature=str(result.signature),
+            probes=result.probes,
+            seconds=result.seconds,
         )
+        _write_json(document)
     else:
-        lines = [line for one in result.transitions for line in screen.transition_lines(one)]
-        _write("\n".join(lines) + f"\n{result.probes} probes, {result.seconds:.1f} s\n")
-    return INCONCLUSIVE if _ambiguous(result.transitions) else 0
+        _write(screen.bisect_summary(result, subject))
+    return INCONCLUSIVE if result.ambiguous else 0
+
+
+@cli.command()
+@click.argument("hunt", metavar="HUNT", type=click.Path(path_type=Path))
+@as_json
+def status(json_: bool, hunt: Path) -> int:
+    """Tell how a search stands, running or dead, from its journal."""
+    from keras_bisect.status import status_document, status_lines, status_of
+
+    found = status_of(hunt)
+    if json_:
+        _write_json(status_document(found))
+    else:
+        _write("\n".join(status_lines(found)) + "\n")
+    return 0
+
+
+@cli.command(cls=MatchCommand)
+@click.argument("subject", metavar="SCRIPT", type=click.Path(path_type=Path))
+@click.option(
+    "--match",
+    default="any",
+    show_default=True,
+    metavar="any|message REGEX",
+    help="Which failures are bad; others are untestable.",
+)
+@one_tree
+@shared
+def predicate(shared: Shared, subject: Path, match: str, tree: Tree) -> int:
+    """Judge the Keras that is checked out here, for `git bisect run`.
+
+    Exits 0 good, 1 bad, 125 untestable or another failure; with 128 or more if anything else went
+    wrong, which makes git stop. Warm from step to step.
+    """
+    from keras_bisect.predicate import predicate as run_predicate
+    from keras_bisect.probe import Script
+    from keras_bisect.store import cache_folder
+    from keras_bisect.verdict import Match
+
+    step = run_predicate(
+        Script.read(subject),
+        folder=Path.cwd(),
+        cache=cache_folder(),
+        backend=shared.backend,
+        tree=tree,
+        timeout=shared.timeout,
+        memory=shared.memory,
+        signature=Match.parse(match).alone(),
+        start="fresh" if shared.fresh else None,
+        notice=_say,
+    )
+    if step.outcome is not None:
+        _write(step.outcome.stdout)
+        sys.stderr.write(step.outcome.stderr)
+    sys.stderr.write(f"{step.judged.verdict}: {step.judged.detail}\n")
+    return step.code
 
 
 @cli.command()
@@ -434,47 +417,41 @@ def builds(json_: bool, kind: str | None, offline: bool, index_url: str | None) 
 
 
 @contextlib.contextmanager
-def _lab(shared: Shared) -> Iterator[tuple[Lab, Callable[[Event | Any], None]]]:
-    from keras_bisect.events import Notice
-    from keras_bisect.index import Index
-    from keras_bisect.lab import Lab
-    from keras_bisect.probe import Prober
-    from keras_bisect.store import Store, cache_folder
+def _lab(
+    shared: Shared, script: Script | None = None
+) -> Iterator[tuple[Lab, Callable[[Event | Any], None]]]:
+    from keras_bisect.events import Event
+    from keras_bisect.journal import EventsFile
+    from keras_bisect.laboratory import laboratory
+    from keras_bisect.repository import KERAS
     from keras_repro.screen import Progress
 
     _check_backend(shared.backend)
-    cache = cache_folder()
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(Progress())
-        # Warming up takes seconds; it goes on while the index is asked.
-        prober = stack.enter_context(
-            Prober(
-                backend=shared.backend,
-                timeout=shared.timeout,
-                memory=shared.memory,
-                jobs=shared.jobs,
-                start="fresh" if shared.fresh else None,
-            )
-        )
-        store = stack.enter_context(Store(cache, offline=shared.offline))
-        index = Index(
-            cache,
-            url=shared.index_url,
-            offline=shared.offline,
-            notice=lambda text: progress(Notice(text)),
-        )
-        repository = None
-        if shared.repo:
-            from keras_bisect.repository import Repository
+        file = stack.enter_context(EventsFile(shared.events)) if shared.events else None
 
-            repository = Repository(
-                shared.repo,
-                cache,
-                offline=shared.offline,
-                notice=lambda text: progress(Notice(text)),
-            )
-        lab = Lab(index, store, prober, repository=repository, listener=progress)
-        yield stack.enter_context(lab), progress
+        def listener(event: Event | Any) -> None:
+            # The search for cases tells more, which only the screen understands.
+            if file is not None and isinstance(event, Event):
+                file(event)
+            progress(event)
+
+        lab = laboratory(
+            backend=shared.backend,
+            timeout=shared.timeout,
+            memory=shared.memory,
+            jobs=shared.jobs,
+            fresh=shared.fresh,
+            offline=shared.offline,
+            index_url=shared.index_url,
+            repo=None if shared.repo == "none" else shared.repo or KERAS,
+            use_results=not shared.no_cache,
+            era=shared.era,
+            script=script,
+            listener=listener,
+        )
+        yield stack.enter_context(lab), listener
 
 
 def _check_backend(backend: str) -> None:
@@ -490,12 +467,20 @@ def _subject(path: Path) -> tuple[Script, AnyCase | None]:
     """A script, or the script of a case."""
     from keras_bisect.probe import Script
 
-    if path.suffix != ".json":
-        return Script.read(path), None
-    from keras_repro.reading import load, render
+    if path.suffix == ".json":
+        from keras_repro.reading import load, render
 
-    case = load(path)
-    return render(case), case
+        case = load(path)
+        return render(case), case
+    script = Script.read(path)
+    if (path.parent / "case.json").is_file():
+        # The script of a hunt: what it shows is known by what its case means.
+        from keras_repro.reading import load, render
+
+        case = load(path.parent / "case.json")
+        if script.text in (render(case, tree).text for tree in _trees("both")):
+            return script, case
+    return script, None
 
 
 def _signature(case: AnyCase | None, outcomes: Sequence[Outcome]) -> Signature | None:
@@ -515,8 +500,28 @@ def _signature(case: AnyCase | None, outcomes: Sequence[Outcome]) -> Signature |
     return CaseSignature(case, max(reversed(shown), key=lambda one: counts[one]))
 
 
-def _ambiguous(transitions: Sequence[Transition]) -> bool:
-    return any(one.between for one in transitions)
+def _recognise(case: AnyCase) -> Callable[[Outcome], Signature | None]:
+    """Learns the failure of a case by what it means, and not by its exit code."""
+    from keras_repro.reading import CaseSignature, explain
+
+    def recognised(outcome: Outcome) -> Signature | None:
+        reading = explain(case, outcome)
+        return CaseSignature(case, reading.signature) if reading is not None else None
+
+    return recognised
+
+
+def _hunt_folder(subject: Path, out: Path) -> Path:
+    """Where a bisect is written down: with the hunt that a script is of, or in a folder of its own.
+
+    The folder goes by the script's path, so a changed script is noticed where its search goes on.
+    """
+    if (subject.parent / "case.json").exists():
+        return subject.parent
+    path = subject.resolve()
+    mark = hashlib.sha256(os.fsencode(path)).hexdigest()[:6]
+    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem).strip("-.") or "script"
+    return out / f"{stem[:56]}-{mark}"
 
 
 def _trees(tree: str) -> tuple[Tree, ...]:
@@ -561,33 +566,47 @@ def _say(text: str) -> None:
 
 def main() -> NoReturn:
     """Run the command line; every end is an exit code of the contract."""
-    from keras_bisect.errors import KerasBisectError
-
     # SIGINT, too: a shell starts its background jobs with it ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
     try:
-        code = cli.main(standalone_mode=False)
+        code = cli.main(standalone_mode=False) or 0
         sys.stdout.flush()
     except click.exceptions.Exit as end:
         code = end.exit_code
-    except click.ClickException as error:
-        error.show()
-        code = error.exit_code
-    except KerasBisectError as error:
-        _say(str(error))
-        code = error.exit_code
-    except (KeyboardInterrupt, click.Abort):
-        _say("interrupted.")
-        code = INTERRUPTED
-    except BrokenPipeError:
+    except BaseException as error:  # noqa: BLE001 - a traceback would end with 1, and 1 is a verdict
+        code = _failed(error)
+    sys.exit(code)
+
+
+def _failed(error: BaseException) -> int:
+    """Tell an error, and the exit code of it."""
+    from keras_bisect.errors import KerasBisectError
+
+    if isinstance(error, BrokenPipeError):
         # Whoever read the output has seen enough; Python must not complain once more when it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
-    except OSError as error:
+    elif isinstance(error, click.ClickException):
+        error.show()
+        code = error.exit_code
+    elif isinstance(error, KerasBisectError):
+        _say(str(error))
+        code = error.exit_code
+    elif isinstance(error, KeyboardInterrupt | click.Abort):
+        _say("interrupted.")
+        code = INTERRUPTED
+    elif isinstance(error, OSError):
         _say(f"{error}. Nothing that was written before is lost; run again when it is mended.")
         code = HARNESS
-    sys.exit(code or 0)
+    else:
+        traceback.print_exception(error)
+        _say("This is a fault of keras-repro itself: please report it with the lines above.")
+        code = HARNESS
+    if sys.argv[1:2] != ["predicate"]:
+        return code
+    # Whatever is below 128 git would take for a verdict.
+    return {USAGE: 129, INTERRUPTED: 130}.get(code, 128)
 
 
 def _interrupt(_signal: int, _frame: Any) -> NoReturn:

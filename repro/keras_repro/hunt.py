@@ -25,14 +25,15 @@ from pathlib import Path
 from keras_bisect.api import Timeline, date, judged_timeline
 from keras_bisect.atomic import write_atomic
 from keras_bisect.build import Build
-from keras_bisect.events import Event, Notice, Stage
+from keras_bisect.events import Event, Notice, Probed, Stage
 from keras_bisect.journal import Journal
 from keras_bisect.lab import Lab, digest
-from keras_bisect.narrow import Grain, Hints, Narrower
+from keras_bisect.narrow import Grain
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe import Prober, Script
 from keras_bisect.store import Source
 from keras_bisect.timeline import Transition
+from keras_bisect.trial import Hints, Trial
 from keras_repro import documents
 from keras_repro.find import Budget, Finding, Searched, search
 from keras_repro.hunted import Hunt, Hunted
@@ -142,10 +143,11 @@ def _date(
     hints = Hints()
     for hunted in result.findings:
         finding = hunted.finding
-        narrower = Narrower(lab, finding.script, finding.signature, finding.tree, hints=hints)
+        # The script of a case shows always the same, and every release was probed.
+        trial = Trial(lab, finding.script, finding.signature, finding.tree, hints=hints, sweep=0)
         narrowed: list[Transition] = []
         for transition in hunted.transitions:
-            narrowed += date(lab, narrower, transition, named, Grain.FILE)
+            narrowed += date(trial, transition, named, Grain.FILE)
         hunted.transitions = tuple(narrowed)
         _save(result, hunted, out)
 
@@ -184,8 +186,10 @@ def _journals(
                 )
 
         def tell(event: Event) -> None:
-            for journal in journals:
-                journal(event)
+            # Of what else happens nobody could tell which finding it belongs to.
+            if isinstance(event, Probed):
+                for journal in journals:
+                    journal(event)
             listener(event)
 
         kept, lab.listener = lab.listener, tell

@@ -3,7 +3,7 @@
 Progress goes to standard error: one line that changes on a terminal, plain lines otherwise. Results
 go to standard output.
 
-Public: `Progress`, `hunt_summary`, `timeline_summary`, `transition_lines`.
+Public: `Progress`, `bisect_summary`, `hunt_summary`, `timeline_summary`, `transition_lines`.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_bisect.events import Judgement, Narrowed, Notice, Probed, Stage
-from keras_bisect.timeline import SYMBOLS, Entry, Place, Transition, line_of
+from keras_bisect.commits import NO_COMMITS
+from keras_bisect.events import Began, Ended, Judgement, Learned, Narrowed, Notice, Probed, Stage
+from keras_bisect.timeline import SYMBOLS, Entry, Place, Tally, Transition, line_of
 from keras_bisect.verdict import Verdict
 
 if TYPE_CHECKING:
+    from keras_bisect.api import Bisected
     from keras_bisect.events import Event
     from keras_repro.find import Searched
     from keras_repro.hunted import Hunt, Hunted
 
-__all__ = ["Progress", "hunt_summary", "timeline_summary", "transition_lines"]
+__all__ = ["Progress", "bisect_summary", "hunt_summary", "timeline_summary", "transition_lines"]
 
 
 class Progress:
@@ -38,6 +41,8 @@ class Progress:
         self._stage = ""
         self._total: int | None = None
         self._done = 0
+        self._took: deque[float] = deque(maxlen=20)
+        self._range = ""
         self._shown = ""
         self._last = 0.0
 
@@ -57,23 +62,39 @@ class Progress:
                 case Stage(name, total):
                     self._stage, self._total, self._done = name, total, 0
                     self._line(name)
+                    self._range = ""
                 case Notice(text):
                     self._line(text)
-                case Probed():
+                case Probed(build=build, outcome=outcome):
                     self._done += 1
+                    self._took.append(outcome.seconds)
                     of = f"/{self._total}" if self._total else ""
-                    self._write(f"{self._stage}: {self._done}{of} probes, {event.build}")
+                    self._write(self._range or f"{self._stage}: {self._done}{of} probes, {build}")
                 case Judgement(build, judged):
-                    self._write(f"{self._stage}: {build} {judged.verdict}")
-                case Narrowed(last, first, builds, steps):
                     self._write(
-                        f"{self._stage}: {last} … {first}, {builds} builds, {steps} steps left"
+                        f"{self._range or self._stage}  {_short_name(build)} {judged.verdict}"
                     )
+                case Narrowed(last, first, builds, steps):
+                    self._range = (
+                        f"{_short_name(last)} … {_short_name(first)}: {builds} builds, {steps} "
+                        f"steps left{self._time_left(steps)}"
+                    )
+                    self._write(self._range)
+                case Began() | Ended():
+                    pass
+                case Learned(signature):
+                    self._line(f"the failure: {signature}"[:160])
                 case _:
                     said = f"{event.examples} cases, {event.findings} findings"
                     if event.shrunk:
                         said += f", {event.shrunk} shrunk"
                     self._write(f"{self._stage}: {said}")
+
+    def _time_left(self, steps: int) -> str:
+        """About how long some more probes take, one after the other."""
+        if not steps or not self._took:
+            return ""
+        return f", {steps * sum(self._took) / len(self._took):.0f} s"
 
     def _line(self, text: str) -> None:
         """A line that stays."""
@@ -170,16 +191,58 @@ def transition_lines(transition: Transition) -> Iterator[str]:
         yield f"{'':10} nightly {last.nightly} → {first.nightly}"
     if culprit := transition.culprit:
         yield f"{'':10} commit  {culprit.sha[:10]} {culprit.date[:10]} {culprit.subject}"
+        if culprit.link:
+            yield f"{'':10} link    {culprit.link}"
     elif last.commit and first.commit:
         yield f"{'':10} commits {last.commit[:10]} → {first.commit[:10]}"
     if transition.files:
         yield f"{'':10} file    {', '.join(transition.files)}"
-    if transition.between:
+    if transition.confidence < 1:
+        yield f"{'':10} sure    {transition.confidence:.1%}"
+        around = {_grain(last), _grain(first)}
+        for one in transition.tallies:
+            if one.build.removeprefix("git:") in around:
+                yield f"{'':10} runs    {_short_name(one.build)}: {_counted(one)}"
+    if any(entry.posterior is not None for entry in transition.between):
+        for entry in sorted(transition.between, key=lambda one: -(one.posterior or 0))[:8]:
+            yield f"{'':10} suspect {_short_name(entry.build)} {entry.posterior or 0:.1%}"
+    elif transition.between:
         names = [entry.build for entry in transition.between]
         shown = ", ".join(names[:4]) + (f", … ({len(names)} builds)" if len(names) > 4 else "")
         yield f"{'':10} not testable between: {shown} ({transition.between[0].detail[:80]})"
     for note in transition.notes:
         yield f"{'':10} note    {note}"
+
+
+def _grain(place: Place) -> str | None:
+    """The finest name of a build: what an answer rests on."""
+    return place.commit or place.nightly or place.release
+
+
+def _short_name(build: str) -> str:
+    """A build's name, fit for a line: of a commit, the first digits."""
+    return build[:14] if build.startswith("git:") else build
+
+
+def _counted(tally: Tally) -> str:
+    return ", ".join(f"{verdict} {count}" for verdict, count in tally.verdicts.items())
+
+
+def bisect_summary(result: Bisected, subject: Path) -> str:
+    """What a bisect found, and how to go on where it stopped."""
+    lines = [f"failure    {str(result.signature)[:140]}"]
+    for transition in result.transitions:
+        lines += transition_lines(transition)
+        last, first = transition.last, transition.first
+        if any(note.startswith(NO_COMMITS) for note in transition.notes):
+            good, bad = (_grain(last), _grain(first))
+            if transition.kind == "fixed":
+                good, bad = bad, good
+            lines.append(
+                f"go on:     keras-repro bisect {_near(subject)} --good {good} --bad {bad} "
+                "--repo CLONE    (a clone of the Keras repository)"
+            )
+    return "\n".join([*lines, f"{result.probes} probes, {result.seconds:.1f} s"]) + "\n"
 
 
 def _place(place: Place) -> str:
