@@ -21,7 +21,7 @@ def network_fault() -> str | None:
     """Why the real index cannot be reached; None where it can. Asked once a run."""
     import requests
 
-    from keras_bisect.index import index_url
+    from keras_bisect.builds.index import index_url
 
     url = index_url() + "keras/"
     try:

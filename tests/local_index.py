@@ -18,7 +18,7 @@ from typing import Self
 
 from packaging.version import Version
 
-from keras_bisect.build import Build, Kind, Wheel
+from keras_bisect.builds.build import Build, Kind, Wheel
 
 JSON = "application/vnd.pypi.simple.v1+json"
 TIME = "%Y-%m-%dT%H:%M:%S.%fZ"

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import psutil
 
-from keras_bisect.build import Build
+from keras_bisect.builds.build import Build
+from keras_bisect.builds.store import Source
 from keras_bisect.probe import Script
-from keras_bisect.store import Source
 
 TREE = """
 try:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from keras_bisect.build import (
+from keras_bisect.builds.build import (
     Build,
     Commit,
     Folder,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from keras_bisect import git
+from keras_bisect.builds.store import Store
 from keras_bisect.errors import HarnessError, UsageError
-from keras_bisect.repository import NotInRepository, Repository
-from keras_bisect.store import Store
+from keras_bisect.history import git
+from keras_bisect.history.repository import NotInRepository, Repository
 from upstream import NOW, START, Upstream, nightly, snapshot, sources, stamped
 
 

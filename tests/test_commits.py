@@ -8,7 +8,7 @@ import pytest
 
 from keras_bisect import Grain, Index, Lab, Prober, Script, Store, bisect
 from keras_bisect.errors import UsageError
-from keras_bisect.repository import Repository
+from keras_bisect.history.repository import Repository
 from upstream import NOW, Upstream
 
 RIGHT, WRONG = "def add(x, y):\n    return x + y\n", "def add(x, y):\n    return x - y\n"

@@ -22,11 +22,11 @@ from keras_bisect.documents import (
     timeline_document,
     transition_document,
 )
-from keras_bisect.journal import Journal
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
-from keras_bisect.recorded import event_of, recorded
+from keras_bisect.record.journal import Journal
+from keras_bisect.record.recorded import event_of, recorded
+from keras_bisect.record.status import status, status_document
 from keras_bisect.run import Run
-from keras_bisect.status import status, status_document
 from keras_bisect.timeline import Entry, Place, Transition, transitions
 from keras_bisect.verdict import Failure, Judged, Verdict
 from keras_repro.documents import hunt_document, text

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from keras_bisect.build import Build
-from keras_bisect.ends import Ends, find_ends
+from keras_bisect.builds.build import Build
 from keras_bisect.errors import Inconclusive, NotReproduced, UsageError
 from keras_bisect.events import Notice
 from keras_bisect.outcome import Outcome
 from keras_bisect.probe import Task
+from keras_bisect.search.ends import Ends, find_ends
 from keras_bisect.verdict import learn
 from worlds import OUTCOMES, SCRIPT, World
 
@@ -89,7 +89,7 @@ def test_an_end_that_cannot_be_tested_moves_outward() -> None:
     assert "3.1.0, cannot be tested" in notices(world) and "3.0.0 is taken" in notices(world)
     world = World("")
     world.release_line("UUGB")
-    with pytest.raises(Inconclusive, match="The good end, 3.1.0, cannot be tested"):
+    with pytest.raises(Inconclusive, match=r"The good end, 3\.1\.0, cannot be tested"):
         ends(world, good="3.1.0", bad="3.3.0")
 
 

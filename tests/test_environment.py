@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_bisect.environment import TOOLS, Environment, here, identity
+from keras_bisect.probe.environment import TOOLS, Environment, here, identity
 
 FACTS = st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=4)
 
@@ -143,7 +143,7 @@ def test_nothing_is_imported_to_know() -> None:
     text = (
         "import sys; sys.modules['keras_bisect'] = type(sys)('keras_bisect');"
         "sys.modules['keras_bisect'].__path__ = [sys.argv[1]]\n"
-        f"from keras_bisect.environment import here; here('jax', 'fork'); print({heavy})"
+        f"from keras_bisect.probe.environment import here; here('jax', 'fork'); print({heavy})"
     )
     folder = str(Path(sys.modules[here.__module__].__file__ or "").parent)
     command = [sys.executable, "-c", text, folder]

@@ -18,13 +18,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_bisect import era as room
-from keras_bisect import uv
-from keras_bisect.era import KERAS, Era, Eras, EraUnavailable, last_day
+from keras_bisect.builds.index import PYPI
 from keras_bisect.errors import HarnessError, NotCached, Unreachable, UsageError
-from keras_bisect.index import PYPI
 from keras_bisect.outcome import Ended
-from keras_bisect.probe import Prober, Script, Task
+from keras_bisect.probe import Prober, Script, Task, uv
+from keras_bisect.probe import era as room
+from keras_bisect.probe.era import KERAS, Era, Eras, EraUnavailable, last_day
 from keras_bisect.probe.prober import Start
 from local_index import LocalIndex, Offered
 from probing import fake_keras
@@ -235,7 +234,7 @@ MAKE = """
 import os, signal, sys
 from datetime import datetime
 from pathlib import Path
-from keras_bisect import era
+from keras_bisect.probe import era
 
 def notice(text):
     print("making", flush=True)

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_bisect.gitlog import Step, bisect_log
-from keras_bisect.repository import Commit, Repository
+from keras_bisect.history.gitlog import Step, bisect_log
+from keras_bisect.history.repository import Commit, Repository
 from keras_bisect.verdict import Verdict
 from upstream import GITHUB, START, Upstream
 

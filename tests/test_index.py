@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_bisect.build import Wheel, parse_build
+from keras_bisect.builds.build import Wheel, parse_build
+from keras_bisect.builds.index import Index, index_url
 from keras_bisect.errors import NotCached, Unreachable, UsageError
-from keras_bisect.index import Index, index_url
 from local_index import LocalIndex
 
 DAY = datetime(2024, 7, 20, tzinfo=UTC)
@@ -166,7 +166,7 @@ def test_a_cache_that_cannot_be_written_still_answers(
     def refuse(*_: object) -> None:
         raise PermissionError("read-only")
 
-    monkeypatch.setattr("keras_bisect.index.write_atomic", refuse)
+    monkeypatch.setattr("keras_bisect.builds.index.write_atomic", refuse)
     told: list[str] = []
     offer = Offer(wheel("keras-3.5.0-py3-none-any.whl"))
     assert names(Index(tmp_path, client=offer, notice=told.append).releases()) == ["3.5.0"]
@@ -257,7 +257,8 @@ def test_the_index_is_chosen_as_promised(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_nothing_heavy_is_imported_before_it_is_needed() -> None:
     """Without it --help could wait for HTTP and validation libraries, or import keras."""
     heavy = "{'requests', 'pydantic', 'pypi_simple', 'filelock', 'keras', 'tensorflow'}"
-    code = f"import sys, keras_bisect.index, keras_bisect.store; print({heavy} & set(sys.modules))"
+    rooms = "keras_bisect.builds.index, keras_bisect.builds.store"
+    code = f"import sys, {rooms}; print({heavy} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
@@ -281,8 +282,8 @@ def test_the_real_index(real_cache: Path) -> None:
 def test_the_installed_keras_is_read_and_not_imported(tmp_path: Path) -> None:
     """Without it naming the installed Keras could import TensorFlow into the parent process."""
     code = (
-        "import sys; from pathlib import Path; from keras_bisect.index import Index\n"
-        "from keras_bisect.build import parse_build\n"
+        "import sys; from pathlib import Path; from keras_bisect.builds.index import Index\n"
+        "from keras_bisect.builds.build import parse_build\n"
         "build = Index(Path(sys.argv[1]), offline=True).resolve(parse_build('installed'))\n"
         "assert 'keras' not in sys.modules; print(build.version)"
     )

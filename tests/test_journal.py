@@ -32,7 +32,9 @@ from keras_bisect.events import (
     Probed,
     Stage,
 )
-from keras_bisect.journal import (
+from keras_bisect.outcome import Ended as How
+from keras_bisect.outcome import Loaded, Outcome, Raised
+from keras_bisect.record.journal import (
     EventsFile,
     Journal,
     alive,
@@ -42,9 +44,7 @@ from keras_bisect.journal import (
     read,
     resume,
 )
-from keras_bisect.outcome import Ended as How
-from keras_bisect.outcome import Loaded, Outcome, Raised
-from keras_bisect.recorded import RecordedProbe, event_of, line_of, recorded
+from keras_bisect.record.recorded import RecordedProbe, event_of, line_of, recorded
 from keras_bisect.run import Run, differences
 from keras_bisect.verdict import Judged, Verdict, learn
 
@@ -269,7 +269,7 @@ def test_what_stopped_in_the_middle_of_a_line_is_cut_off(
     with Journal(path, SCRIPT) as journal:
         journal(Notice("before"))
         with monkeypatch.context() as patch:
-            patch.setattr("keras_bisect.lines.os.write", stopped)
+            patch.setattr("keras_bisect.record.lines.os.write", stopped)
             with pytest.raises(KeyboardInterrupt):
                 journal(probed("3.5.0"))
         assert [one.event for one in read(path)] == [Notice("before")]
@@ -342,7 +342,8 @@ def test_two_writers_are_one_too_many(tmp_path: Path) -> None:
             Journal(path, SCRIPT)
         journal(began(RUN))
         code = (
-            "import sys; from pathlib import Path; from keras_bisect.journal import Journal\n"
+            "import sys\nfrom pathlib import Path\n"
+            "from keras_bisect.record.journal import Journal\n"
             "try: Journal(Path(sys.argv[1]), 'x')\n"
             "except Exception as error: print(type(error).__name__, error)"
         )
@@ -359,7 +360,7 @@ WRITER = """
 import sys
 from pathlib import Path
 from keras_bisect.events import Probed
-from keras_bisect.journal import Journal
+from keras_bisect.record.journal import Journal
 from keras_bisect.outcome import Ended, Outcome
 with Journal(Path(sys.argv[1]), "s") as journal:
     print("open", flush=True)
@@ -401,7 +402,7 @@ import resource, sys
 from pathlib import Path
 from keras_bisect.errors import HarnessError
 from keras_bisect.events import Notice
-from keras_bisect.journal import Journal
+from keras_bisect.record.journal import Journal
 with Journal(Path(sys.argv[1]), "s") as journal:
     journal(Notice("before"))
     limit = Path(sys.argv[1]).stat().st_size + 100

@@ -8,13 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_bisect.build import Build
+from keras_bisect.builds.build import Build
+from keras_bisect.builds.store import Source
 from keras_bisect.errors import NotCached
 from keras_bisect.events import Probed
 from keras_bisect.lab import digest
 from keras_bisect.outcome import Outcome
 from keras_bisect.probe import Script
-from keras_bisect.store import Source
 from worlds import OUTCOMES, SCRIPT, World
 
 

@@ -15,11 +15,11 @@ import psutil
 import pytest
 
 from git_server import GitServer
-from keras_bisect import mirror
+from keras_bisect.builds.store import Store
 from keras_bisect.errors import HarnessError, NotCached, Unreachable, UsageError
-from keras_bisect.layout import git_hash
-from keras_bisect.repository import KERAS, Repository
-from keras_bisect.store import Store
+from keras_bisect.history import mirror
+from keras_bisect.history.layout import git_hash
+from keras_bisect.history.repository import KERAS, Repository
 from upstream import NOW, Upstream
 
 ALWAYS = timedelta(0)
@@ -204,7 +204,7 @@ def test_closing_ends_what_is_fetched(
 PROGRAM = """
 import sys
 from pathlib import Path
-from keras_bisect.repository import Repository
+from keras_bisect.history.repository import Repository
 repository = Repository(sys.argv[1], Path(sys.argv[2]))
 if sys.argv[3] == "whole":
     print(repository.tip().sha)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_bisect.noise import Belief, Counts, Sides
+from keras_bisect.search.noise import Belief, Counts, Sides
 
 CALIBRATION = 10
 

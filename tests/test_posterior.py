@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_bisect.posterior import NEW, OLD, Counts, Posterior, Sides
+from keras_bisect.search.posterior import NEW, OLD, Counts, Posterior, Sides
 
 counts = st.builds(Counts, st.integers(0, 30), st.integers(0, 30))
 sides = st.builds(Sides, counts, counts)

@@ -23,10 +23,17 @@ from hypothesis import strategies as st
 
 from keras_bisect import errors
 from keras_bisect.outcome import Ended, Outcome
-from keras_bisect.predicate import Step, bisect_run, checkout, fault_code, is_bisect_run, predicate
 from keras_bisect.probe import Script, daemon
 from keras_bisect.probe.client import ask, identity
 from keras_bisect.probe.daemon import Request, Run
+from keras_bisect.probe.predicate import (
+    Step,
+    bisect_run,
+    checkout,
+    fault_code,
+    is_bisect_run,
+    predicate,
+)
 from keras_bisect.verdict import Judged, Verdict
 from probing import fake_keras, survivors
 from upstream import NOW, THEN, Tree, Upstream, snapshot
@@ -56,7 +63,7 @@ STEP = """
 import sys
 try:
     from pathlib import Path
-    from keras_bisect.predicate import predicate
+    from keras_bisect.probe.predicate import predicate
     from keras_bisect.probe import Script
     script, cache, start = sys.argv[1:]
     told = lambda text: print("notice:", text)
@@ -65,7 +72,7 @@ try:
     print(step.judged.verdict, step.judged.detail, step.outcome and step.outcome.stdout)
     sys.exit(step.code)
 except Exception as error:
-    from keras_bisect.predicate import fault_code
+    from keras_bisect.probe.predicate import fault_code
     print(type(error).__name__, error)
     sys.exit(fault_code(error))
 """

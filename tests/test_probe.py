@@ -17,11 +17,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from keras_bisect.builds.store import Source
 from keras_bisect.errors import HarnessError, UsageError
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised, Tree
 from keras_bisect.probe import Prober, Script, Task, Worker
 from keras_bisect.probe.prober import Start
-from keras_bisect.store import Source
 from probing import fake_keras, living, script, survivors
 
 STARTS: list[Start] = ["fork", "fresh"]

@@ -9,7 +9,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_bisect.reduce import Items, Test, smallest
+from keras_bisect.search.reduce import Items, Test, smallest
 
 NAMES = [f"f{number:02}" for number in range(20)]
 

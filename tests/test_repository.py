@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from keras_bisect import git, layout
-from keras_bisect.build import Build
+from keras_bisect.builds.build import Build
+from keras_bisect.builds.store import Source, Store
 from keras_bisect.errors import Unreachable, UsageError
-from keras_bisect.layout import as_built, as_written, git_hash
-from keras_bisect.repository import Commit, NotInRepository, Repository, main_parent
-from keras_bisect.store import Source, Store
+from keras_bisect.history import git, layout
+from keras_bisect.history.layout import as_built, as_written, git_hash
+from keras_bisect.history.repository import Commit, NotInRepository, Repository, main_parent
 from upstream import GITHUB, NOW, START, THEN, Upstream, nightly, sources, stamped
 
 

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised, Tree, outcome_document, outcome_of
 from keras_bisect.probe import Prober, Script
-from keras_bisect.results import Kept, Results, not_kept
+from keras_bisect.record.results import Kept, Results, not_kept
 from probing import fake_keras
 
 GOOD = Outcome(Ended.EXIT, 0, 0.0, Loaded("keras/__init__.py", "3.5.0", "optree"))
@@ -378,7 +378,7 @@ PROGRAM = """
 import os, resource, sys
 from pathlib import Path
 from keras_bisect.outcome import Ended, Outcome
-from keras_bisect.results import Results
+from keras_bisect.record.results import Results
 
 good = Outcome(Ended.EXIT, 0, 0.0)
 """

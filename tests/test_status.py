@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from keras_bisect.documents import event_document
 from keras_bisect.errors import UsageError
 from keras_bisect.events import Began, Ended, Event, Narrowed, Notice, Probed, Stage
-from keras_bisect.journal import Journal, began, ended
-from keras_bisect.recorded import line_of, recorded
-from keras_bisect.status import Status, status, status_document, status_lines, status_of
+from keras_bisect.record.journal import Journal, began, ended
+from keras_bisect.record.recorded import line_of, recorded
+from keras_bisect.record.status import Status, status, status_document, status_lines, status_of
 from keras_bisect.verdict import Verdict, learn
 from test_journal import BAD, GOOD, RUN, SCRIPT, events, probed
 
@@ -144,7 +144,7 @@ def test_a_killed_search_is_seen_to_be_dead(tmp_path: Path) -> None:
     """Lost: the number of a process that is gone would be believed."""
     code = (
         "import os, sys; from pathlib import Path\n"
-        "from keras_bisect.journal import Journal, began; from keras_bisect.run import Run\n"
+        "from keras_bisect.record.journal import Journal, began; from keras_bisect.run import Run\n"
         "journal = Journal(Path(sys.argv[1]) / 'journal.jsonl', 's')\n"
         "journal(began(Run('bisect', 's', 'repro.py', None, None, 'optree', 'jax')))\n"
         "print('there', flush=True); sys.stdin.read()"

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from keras_bisect.build import Build, parse_build
-from keras_bisect.bytecode import CACHE_TAG, is_sound, pyc_path
-from keras_bisect.content import is_source
+from keras_bisect.builds.build import Build, parse_build
+from keras_bisect.builds.bytecode import CACHE_TAG, is_sound, pyc_path
+from keras_bisect.builds.content import is_source
+from keras_bisect.builds.index import Index
+from keras_bisect.builds.store import Source, Store, cache_folder
 from keras_bisect.errors import HarnessError, NotCached, Unreachable, UsageError
-from keras_bisect.index import Index
-from keras_bisect.store import Source, Store, cache_folder
 from local_index import LocalIndex, tree, wheel_bytes
 
 MODULE = "VALUE = {}\n\ndef raises():\n    raise KeyError('here')\n"
@@ -58,9 +58,9 @@ def python(source: Source, code: str) -> str:
 GET = """
 import sys
 from pathlib import Path
-from keras_bisect.build import parse_build
-from keras_bisect.index import Index
-from keras_bisect.store import Store
+from keras_bisect.builds.build import parse_build
+from keras_bisect.builds.index import Index
+from keras_bisect.builds.store import Store
 
 cache, url, name = Path(sys.argv[1]), sys.argv[2], sys.argv[3]
 build = Index(cache, url=url).resolve(parse_build(name))
@@ -413,9 +413,9 @@ def test_bytecode_of_another_python_is_added(
     """Without it a cache filled by one Python would be slow, or wrong, for the next."""
     build = local_index.offer("3.5.0")
     store = Store(tmp_path)
-    monkeypatch.setattr("keras_bisect.bytecode.CACHE_TAG", "other-1")
-    monkeypatch.setattr("keras_bisect.manifest.CACHE_TAG", "other-1")
-    monkeypatch.setattr("keras_bisect.manifest.RECORD", "bytecode-other-1.json")
+    monkeypatch.setattr("keras_bisect.builds.bytecode.CACHE_TAG", "other-1")
+    monkeypatch.setattr("keras_bisect.builds.manifest.CACHE_TAG", "other-1")
+    monkeypatch.setattr("keras_bisect.builds.manifest.RECORD", "bytecode-other-1.json")
     foreign = {path.name for path in store.get(build).path.rglob("*.pyc")}
     monkeypatch.undo()
     both = {path.name for path in store.get(build).path.rglob("*.pyc")}

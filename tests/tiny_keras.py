@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from keras_bisect.store import Source
+from keras_bisect.builds.store import Source
 from probing import fake_keras
 
 __all__ = ["tiny_keras"]

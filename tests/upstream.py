@@ -10,10 +10,10 @@ from pathlib import Path
 
 from packaging.version import Version
 
-from keras_bisect.build import Build
-from keras_bisect.content import identify
-from keras_bisect.repository import Commit
-from keras_bisect.store import Source
+from keras_bisect.builds.build import Build
+from keras_bisect.builds.content import identify
+from keras_bisect.builds.store import Source
+from keras_bisect.history.repository import Commit
 
 START = datetime(2024, 7, 1, tzinfo=UTC)
 GITHUB = "https://github.com/keras-team/keras.git"

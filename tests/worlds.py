@@ -13,14 +13,14 @@ from typing import cast
 
 from packaging.version import Version
 
-from keras_bisect.build import Build, Spec, Wheel
-from keras_bisect.content import identify
+from keras_bisect.builds.build import Build, Spec, Wheel
+from keras_bisect.builds.content import identify
+from keras_bisect.builds.index import Index, NoSuchNightly
+from keras_bisect.builds.store import Source, Store
 from keras_bisect.events import Event
-from keras_bisect.index import Index, NoSuchNightly
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
 from keras_bisect.probe import Prober, Script, Task
-from keras_bisect.store import Source, Store
 from keras_bisect.verdict import Verdict
 
 VERDICTS = {

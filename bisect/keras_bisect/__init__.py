@@ -10,15 +10,15 @@ that imports this package imports neither keras nor a backend.
 """
 
 from keras_bisect.api import Bisected, Timeline, bisect, timeline
-from keras_bisect.build import Build
-from keras_bisect.index import Index
+from keras_bisect.builds.build import Build
+from keras_bisect.builds.index import Index
+from keras_bisect.builds.store import Store, cache_folder
 from keras_bisect.lab import Lab
 from keras_bisect.laboratory import laboratory
-from keras_bisect.narrow import Grain
 from keras_bisect.probe import Prober, Script
-from keras_bisect.store import Store, cache_folder
+from keras_bisect.search.narrow import Grain
+from keras_bisect.search.trial import Repeat
 from keras_bisect.timeline import Entry, Place, Transition
-from keras_bisect.trial import Repeat
 from keras_bisect.verdict import Match, Verdict
 
 __all__ = [

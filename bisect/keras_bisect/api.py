@@ -16,22 +16,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from keras_bisect.build import Build
-from keras_bisect.commits import check_suspects, narrow_to_commits, older
-from keras_bisect.content import changed
-from keras_bisect.ends import Ends, Recognise, find_ends
+from keras_bisect.builds.build import Build
+from keras_bisect.builds.content import changed
+from keras_bisect.builds.index import NoSuchNightly
 from keras_bisect.errors import Inconclusive, UsageError
 from keras_bisect.events import Notice, Stage
-from keras_bisect.gitlog import Step, bisect_log
-from keras_bisect.index import NoSuchNightly
+from keras_bisect.history.gitlog import Step, bisect_log
 from keras_bisect.lab import Lab, ScriptWrites
-from keras_bisect.linesearch import changes, others
-from keras_bisect.narrow import Grain, narrow_to_files, narrow_to_nightlies
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe import Script
-from keras_bisect.session import asked, written_down
+from keras_bisect.search.commits import check_suspects, narrow_to_commits, older
+from keras_bisect.search.ends import Ends, Recognise, find_ends
+from keras_bisect.search.line import changes, others
+from keras_bisect.search.narrow import Grain, narrow_to_files, narrow_to_nightlies
+from keras_bisect.search.session import asked, written_down
+from keras_bisect.search.trial import Hints, Repeat, Trial
 from keras_bisect.timeline import Entry, Place, Transition, kind_of, reference, transitions
-from keras_bisect.trial import Hints, Repeat, Trial
 from keras_bisect.verdict import Judged, Match, Signature, Verdict, first_look, judge, learn
 
 __all__ = ["Bisected", "Timeline", "bisect", "date", "git_log", "timeline", "untouched"]

@@ -24,18 +24,18 @@ from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 
-from keras_bisect.build import Build, parse_build
-from keras_bisect.build import Commit as CommitSpec
-from keras_bisect.era import Eras, EraUnavailable
+from keras_bisect.builds.build import Build, parse_build
+from keras_bisect.builds.build import Commit as CommitSpec
+from keras_bisect.builds.index import Index
+from keras_bisect.builds.store import Source, Store
 from keras_bisect.errors import BrokenBuild, UsageError
 from keras_bisect.events import Listener, Notice, Probed, ignore
-from keras_bisect.index import Index
+from keras_bisect.history.repository import Repository
 from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.probe import Prober, Script, Task
-from keras_bisect.repository import Repository
-from keras_bisect.results import Results
-from keras_bisect.search import Cost
-from keras_bisect.store import Source, Store
+from keras_bisect.probe.era import Eras, EraUnavailable
+from keras_bisect.record.results import Results
+from keras_bisect.search.bisection import Cost
 
 __all__ = ["Lab", "ScriptWrites", "Wanted", "digest", "folder_of"]
 
@@ -216,7 +216,10 @@ class Lab:
     def table(
         self, script: Script, builds: Sequence[Build], tree: Tree = "optree"
     ) -> dict[str, Outcome]:
-        """One script under every build: name -> outcome. Begins again by itself (`ScriptWrites`)."""
+        """One script under every build: name -> outcome.
+
+        Unlike the others it begins again by itself where it must (`ScriptWrites`).
+        """
         for _ in range(2):
             with contextlib.suppress(ScriptWrites):
                 found = {b.name: outcome for _, b, outcome in self.outcomes([script], builds, tree)}

@@ -12,15 +12,14 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from keras_bisect import environment
-from keras_bisect.era import Eras
+from keras_bisect.builds.index import Index
+from keras_bisect.builds.store import Store, cache_folder
 from keras_bisect.events import Listener, Notice, ignore
-from keras_bisect.index import Index
+from keras_bisect.history.repository import KERAS, Repository
 from keras_bisect.lab import Lab, digest
-from keras_bisect.probe import Prober, Script
-from keras_bisect.repository import KERAS, Repository
-from keras_bisect.results import Results
-from keras_bisect.store import Store, cache_folder
+from keras_bisect.probe import Prober, Script, environment
+from keras_bisect.probe.era import Eras
+from keras_bisect.record.results import Results
 
 __all__ = ["laboratory"]
 

@@ -39,7 +39,7 @@ from keras_repro.options import (
 )
 
 if TYPE_CHECKING:
-    from keras_bisect.build import Build
+    from keras_bisect.builds.build import Build
     from keras_bisect.events import Event
     from keras_bisect.lab import Lab
     from keras_bisect.outcome import Outcome, Tree
@@ -295,8 +295,8 @@ def bisect(
     from keras_bisect.api import git_log as log_of
     from keras_bisect.atomic import write_atomic
     from keras_bisect.documents import bisect_document
-    from keras_bisect.narrow import Grain
-    from keras_bisect.trial import Repeat
+    from keras_bisect.search.narrow import Grain
+    from keras_bisect.search.trial import Repeat
     from keras_bisect.verdict import Match
     from keras_repro import screen
 
@@ -336,7 +336,7 @@ def bisect(
 @as_json
 def status(json_: bool, hunt: Path) -> int:
     """Tell how a search stands, running or dead, from its journal."""
-    from keras_bisect.status import status_document, status_lines, status_of
+    from keras_bisect.record.status import status_document, status_lines, status_of
 
     found = status_of(hunt)
     if json_:
@@ -363,9 +363,9 @@ def predicate(shared: Shared, subject: Path, match: str, tree: Tree) -> int:
     Exits 0 good, 1 bad, 125 untestable or another failure; with 128 or more if anything else went
     wrong, which makes git stop. Warm from step to step.
     """
-    from keras_bisect.predicate import predicate as run_predicate
+    from keras_bisect.builds.store import cache_folder
     from keras_bisect.probe import Script
-    from keras_bisect.store import cache_folder
+    from keras_bisect.probe.predicate import predicate as run_predicate
     from keras_bisect.verdict import Match
 
     step = run_predicate(
@@ -394,8 +394,8 @@ def predicate(shared: Shared, subject: Path, match: str, tree: Tree) -> int:
 @as_json
 def builds(json_: bool, kind: str | None, offline: bool, index_url: str | None) -> int:
     """List the builds that can be tested, in the order in which they were made."""
-    from keras_bisect.index import Index
-    from keras_bisect.store import cache_folder
+    from keras_bisect.builds.index import Index
+    from keras_bisect.builds.store import cache_folder
 
     index = Index(cache_folder(), url=index_url, offline=offline, notice=_say)
     listed: list[Build] = []
@@ -421,9 +421,9 @@ def _lab(
     shared: Shared, script: Script | None = None
 ) -> Iterator[tuple[Lab, Callable[[Event | Any], None]]]:
     from keras_bisect.events import Event
-    from keras_bisect.journal import EventsFile
+    from keras_bisect.history.repository import KERAS
     from keras_bisect.laboratory import laboratory
-    from keras_bisect.repository import KERAS
+    from keras_bisect.record.journal import EventsFile
     from keras_repro.screen import Progress
 
     _check_backend(shared.backend)

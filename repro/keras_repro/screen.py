@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from keras_bisect.commits import NO_COMMITS
 from keras_bisect.events import Began, Ended, Judgement, Learned, Narrowed, Notice, Probed, Stage
+from keras_bisect.search.commits import NO_COMMITS
 from keras_bisect.timeline import SYMBOLS, Entry, Place, Tally, Transition, line_of
 from keras_bisect.verdict import Verdict
 

@@ -34,12 +34,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from keras_bisect.build import Build
+from keras_bisect.builds.build import Build
+from keras_bisect.builds.store import Store
 from keras_bisect.errors import KerasBisectError, UsageError
 from keras_bisect.outcome import Outcome, Raised, Tree, outcome_document
 from keras_bisect.probe.host import silence
 from keras_bisect.probe.prober import Prober, Script, Start
-from keras_bisect.store import Store
 
 __all__ = ["Probe", "Request", "Run", "connect", "encode", "send_signal", "serve"]
 

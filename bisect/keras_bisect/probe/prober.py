@@ -33,10 +33,10 @@ from typing import Any, Literal, TypeVar
 
 import psutil
 
+from keras_bisect.builds.store import Source
 from keras_bisect.errors import HarnessError, UsageError
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe.host import Fault, HostSpec, Job, serve
-from keras_bisect.store import Source
 
 WARM = "keras_bisect.probe.warm"
 SCRATCH = "keras-probe-"

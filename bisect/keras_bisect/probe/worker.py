@@ -29,8 +29,8 @@ from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.probe import child, host
 
 if TYPE_CHECKING:
+    from keras_bisect.builds.store import Source
     from keras_bisect.probe.prober import Prober, Script
-    from keras_bisect.store import Source
 
 RECYCLE_AFTER = 400
 """Scripts a worker runs before it is replaced."""

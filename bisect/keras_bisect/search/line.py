@@ -1,0 +1,255 @@
+"""The search on one line of builds: where on it does the verdict change?
+
+Plain bisection (`bisection.py`) as long as the script is of one mind, and the two builds its answer
+rests on are run again before it is believed. Where runs of one build contradict each other the
+search starts over as a Bayesian one (`noise.py`), with all that was seen.
+
+What a person suspects is tried first by a detour that cannot change the answer: the line is
+searched with the suspected positions and their neighbours alone, and what is left between two of
+them after that is searched as ever.
+
+Public: `Found`, `changes`, `beyond`, `others`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from keras_bisect.builds.build import Build
+from keras_bisect.events import Narrowed
+from keras_bisect.search.bisection import Bisection, Change, Cost
+from keras_bisect.search.noise import Belief
+from keras_bisect.search.trial import Trial
+from keras_bisect.timeline import Entry, Tally, line_of
+from keras_bisect.verdict import Judged, Verdict
+
+__all__ = ["Found", "beyond", "changes", "others"]
+
+EVERY = 64
+"""Builds of a line that are probed where every change is looked for."""
+TWO = {Verdict.GOOD, Verdict.BAD}
+
+
+@dataclass(frozen=True)
+class Found:
+    """A change on a line."""
+
+    last: Build
+    first: Build
+    before: Verdict
+    after: Verdict
+    between: tuple[Entry, ...] = ()
+    """What could not be told apart from `first`."""
+    confidence: float = 1.0
+    tallies: tuple[Tally, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def changes(
+    trial: Trial,
+    line: Sequence[Build],
+    before: Verdict,
+    after: Verdict,
+    *,
+    suspects: Iterable[int] = (),
+    every: bool = False,
+) -> list[Found]:
+    """The changes on a line whose ends have these verdicts.
+
+    Args:
+        trial: what says how a build behaves.
+        line: builds in order, at least two.
+        before: the verdict of the first, which differs from that of the last.
+        after: the verdict of the last.
+        suspects: positions that a person suspects to begin the change.
+        every: look for every change, not only for those that separate the ends.
+    """
+    if every:
+        return _every(trial, line)
+    if not trial.noisy:
+        found = _plain(trial, line, before, after, suspects)
+        ends = [build for change in found for build in (line[change.last], line[change.first])]
+        if trial.repeat.neighbours == 1 or trial.repeated(ends, trial.repeat.neighbours):
+            return [_found(trial, line, change) for change in found]
+        trial.becomes_noisy()
+    if {before, after} == TWO:
+        return [_believed(trial, line, before, after)]
+    # Only good and bad have rates; with any other verdict each build is decided by itself.
+    return [_found(trial, line, one) for one in _plain(trial, line, before, after, suspects)]
+
+
+def _every(trial: Trial, line: Sequence[Build]) -> list[Found]:
+    """The changes between all builds of a line, or between some that are spread over a long one."""
+    parts = min(len(line), EVERY) - 1
+    places = sorted({round(index * (len(line) - 1) / parts) for index in range(parts + 1)})
+    entries = trial.entries([line[place] for place in places])
+    tested = [
+        (place, entry.verdict)
+        for place, entry in zip(places, entries, strict=True)
+        if entry.verdict is not Verdict.UNTESTABLE
+    ]
+    return [
+        found
+        for (low, before), (high, after) in pairwise(tested)
+        if before is not after
+        for found in changes(trial, line[low : high + 1], before, after)
+    ]
+
+
+def beyond(trial: Trial, line: Sequence[Build], found: Found) -> str | None:
+    """What a few builds on both sides of an answer contradict, if they do."""
+    position = {build.name: index for index, build in enumerate(line)}
+    last, first = position[found.last.name], position[found.first.name]
+    sweep = trial.sweep
+    around = [*range(max(0, last - sweep), last), *range(first + 1, first + 1 + sweep)]
+    builds = [line[index] for index in around if index < len(line)]
+    for build, entry in zip(builds, trial.entries(builds), strict=True):
+        expected = found.before if position[build.name] < last else found.after
+        if entry.verdict not in (expected, Verdict.UNTESTABLE):
+            return (
+                f"The history changes more than once here: {build}, near this change, is "
+                f"{entry.verdict}."
+            )
+    return None
+
+
+def _plain(
+    trial: Trial, line: Sequence[Build], before: Verdict, after: Verdict, suspects: Iterable[int]
+) -> list[Change[Verdict]]:
+    """Bisection over suspected positions first, if there are any, then over what is left."""
+    end = len(line) - 1
+    told: dict[int, Judged] = {}
+    some = {place for first in suspects for place in (first - 1, first) if 0 < place < end}
+    parts = [Change(0, end, before, after)]
+    if some:
+        parts = _bisect(trial, line, sorted({0, *some, end}), before, after, told)
+    return [
+        change
+        for part in parts
+        for change in _bisect(
+            trial, line, range(part.last, part.first + 1), part.before, part.after, told
+        )
+    ]
+
+
+def _bisect(
+    trial: Trial,
+    line: Sequence[Build],
+    places: Sequence[int],
+    before: Verdict,
+    after: Verdict,
+    told: dict[int, Judged],
+) -> list[Change[Verdict]]:
+    """Bisection over some places of a line; the changes it finds are in places of the line."""
+    part = [line[place] for place in places]
+    costs = trial.lab.costs(trial.script, part, trial.tree, trial.since)
+    costs |= {index: Cost.NOTHING for index, place in enumerate(places) if place in told}
+    search = Bisection(len(part), before, after, costs=costs)
+    index_of = {build.name: index for index, build in enumerate(part)}
+    jobs = trial.lab.prober.jobs
+    while wanted := search.ask(jobs):
+        # What could be asked for next is fetched while these are probed.
+        trial.lab.prefetch(part[index] for index in search.ask(jobs + 2))
+        for build, judged in trial.judged([part[index] for index in wanted]):
+            told[places[index_of[build.name]]] = judged
+            search.tell(index_of[build.name], _testable(judged.verdict))
+        known = search.changes()
+        _tell(trial, part, known[0].last, known[-1].first, search.left())
+    return [
+        Change(
+            places[one.last],
+            places[one.first],
+            one.before,
+            one.after,
+            tuple(places[index] for index in one.between),
+        )
+        for one in search.changes()
+    ]
+
+
+def _believed(trial: Trial, line: Sequence[Build], before: Verdict, after: Verdict) -> Found:
+    """A Bayesian search; what was seen of the line is told first."""
+    belief = Belief(len(line), trial.sides(before, after), trial.repeat.confidence)
+
+    def tell(position: int, verdict: Verdict) -> None:
+        if verdict is Verdict.UNTESTABLE:
+            belief.exclude(position)
+        else:
+            belief.tell(position, {before: False, after: True}.get(verdict))
+
+    position = {build.name: index for index, build in enumerate(line)}
+    for index, build in enumerate(line):
+        # What calibration saw of the ends is in the sides already.
+        for verdict in () if trial.is_end(build) else trial.shown(build):
+            tell(index, verdict)
+    while wanted := belief.ask(trial.lab.prober.jobs):
+        for build, judged in trial.run([line[index] for index in wanted]):
+            tell(position[build.name], judged.verdict)
+        change = belief.change()
+        _tell(trial, line, change.last, change.first, belief.left())
+    change = belief.change()
+    posterior = {first: odds for _, first, odds in belief.suspects()}
+    between = tuple(
+        Entry(
+            line[place].name,
+            Verdict.UNTESTABLE if place in belief.excluded else _leaning(trial, line[place]),
+            _said(trial, line[place]),
+            posterior.get(place),
+        )
+        for place in range(change.last + 1, change.first)
+    )
+    return Found(
+        line[change.last],
+        line[change.first],
+        before,
+        after,
+        between,
+        belief.confidence,
+        trial.tallies(line),
+    )
+
+
+def _leaning(trial: Trial, build: Build) -> Verdict:
+    """What most runs of a build showed: a hint for whoever reads on, not a verdict."""
+    shown = trial.shown(build)
+    return max(TWO, key=shown.count) if shown else Verdict.UNTESTABLE
+
+
+def _said(trial: Trial, build: Build) -> str:
+    shown = trial.shown(build)
+    bad = shown.count(Verdict.BAD)
+    return f"bad in {bad} of {len(shown)} runs" if shown else "not run"
+
+
+def _found(trial: Trial, line: Sequence[Build], change: Change[Verdict]) -> Found:
+    between = tuple(trial.entries_seen[line[place].name] for place in change.between)
+    noisy = trial.noisy
+    return Found(
+        line[change.last],
+        line[change.first],
+        change.before,
+        change.after,
+        between,
+        trial.repeat.confidence if noisy else 1.0,
+        trial.tallies(line) if noisy else (),
+    )
+
+
+def others(trial: Trial, line: Sequence[Build], found: Sequence[Found]) -> str | None:
+    """A note on changes that were seen on a line besides those that were found."""
+    seen = [trial.entries_seen[b.name] for b in line if b.name in trial.entries_seen]
+    tested = [entry for entry in seen if entry.verdict is not Verdict.UNTESTABLE]
+    turns = sum(a.verdict is not b.verdict for a, b in pairwise(tested))
+    if turns <= len(found):
+        return None
+    return f"There are other changes between these ends: {line_of(tested)}. --all narrows each."
+
+
+def _tell(trial: Trial, line: Sequence[Build], last: int, first: int, steps: int) -> None:
+    trial.lab.listener(Narrowed(line[last].name, line[first].name, first - last - 1, steps))
+
+
+def _testable(verdict: Verdict) -> Verdict | None:
+    return None if verdict is Verdict.UNTESTABLE else verdict

@@ -1,0 +1,136 @@
+"""A search that is written down as it goes, and can be gone on with.
+
+    with written_down(lab, run, folder / "journal.jsonl", go_on=True) as written:
+        ...                      # every probe is on disk before the next is judged
+        written.answer(0, transitions)
+
+Public: `asked`, `written_down`, `also`, `Written`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from keras_bisect.documents import transition_document
+from keras_bisect.errors import KerasBisectError
+from keras_bisect.events import Event, Listener
+from keras_bisect.lab import Lab, digest
+from keras_bisect.outcome import Tree
+from keras_bisect.probe import Script, environment
+from keras_bisect.record.journal import Journal, began, ended, first_began, resume
+from keras_bisect.run import Run
+from keras_bisect.timeline import Transition
+
+__all__ = ["Written", "also", "asked", "written_down"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a search that is written down needs to know."""
+
+    run: Run
+    since: datetime | None = None
+    """When it began, if it goes on: what was known before then is what it went by."""
+    journal: Journal | None = None
+
+    def again(self) -> None:
+        """Begin anew: nothing that was written until now counts."""
+        if self.journal is not None:
+            self.journal(began(self.run))
+
+    def answer(self, code: int, transitions: Sequence[Transition]) -> None:
+        """Write the answer down."""
+        if self.journal is not None:
+            documents = [transition_document(one) for one in transitions]
+            self.journal(ended(code, transitions=documents))
+
+
+def asked(
+    lab: Lab,
+    command: str,
+    script: Script,
+    ends: tuple[str | None, str | None],
+    tree: Tree,
+    options: Mapping[str, str],
+) -> Run:
+    """What a search is asked, with all that gives its findings their meaning.
+
+    Args:
+        lab: what probes.
+        command: its name.
+        script: the script.
+        ends: the good and the bad end by their full names, where they were given.
+        tree: the tree implementation.
+        options: of the search; those of the probes are the lab's.
+    """
+    prober = lab.prober
+    probing = {
+        "timeout": f"{prober.timeout:g}",
+        "memory": str(prober.memory),
+        "start": prober.start,
+        "era": str(lab.eras is not None),
+    }
+    return Run(
+        command,
+        digest(script),
+        script.filename,
+        *ends,
+        tree,
+        prober.backend,
+        environment.here(prober.backend, prober.start, script=script.text).facts,
+        {**options, **probing},
+    )
+
+
+@contextlib.contextmanager
+def written_down(
+    lab: Lab, run: Run, path: Path | None, *, go_on: bool = False
+) -> Iterator[Written]:
+    """Let everything that happens go to a journal.
+
+    Args:
+        lab: what probes.
+        run: what is asked for.
+        path: the journal; None writes nothing.
+        go_on: take the probes of the last search in the journal as made.
+
+    Raises:
+        UsageError: the last search was another one, or the journal is in use.
+        HarnessError: the journal is damaged, or cannot be written.
+    """
+    if path is None:
+        yield Written(run)
+        return
+    with Journal(path, run.script) as journal:
+        known = resume(path, run, lab.listener) if go_on else []
+        since = first_began(path) if go_on else None
+        lab.remember(known)
+        journal(began(run, resumed=since is not None))
+        with also(lab, journal):
+            try:
+                yield Written(run, since, journal)
+            except KerasBisectError as error:
+                with contextlib.suppress(KerasBisectError):
+                    # A full disk is told as what it is, not as that it could not be told.
+                    journal(ended(error.exit_code, str(error)))
+                raise
+
+
+@contextlib.contextmanager
+def also(lab: Lab, listener: Listener) -> Iterator[None]:
+    """Tell one more what happens in a lab."""
+    before = lab.listener
+
+    def tell(event: Event) -> None:
+        listener(event)
+        before(event)
+
+    lab.listener = tell
+    try:
+        yield
+    finally:
+        lab.listener = before

@@ -1,0 +1,253 @@
+"""One script, one failure, one tree: what builds show of it, and how far that can be trusted.
+
+A script that always shows the same is run once under a build, and its verdict is a fact. One that
+does not is *noisy*: then a build's verdict is an inference from several runs, made until it is as
+sure as was asked (`noise.py`), and never a vote.
+
+Whether a script is noisy is asked where it matters. Both ends of a search are run three times, and
+the two builds that an answer rests on five times; one contradiction, and the search goes on as a
+noisy one. A script that fails one time in two escapes the first in one of four cases and both in
+one of a hundred.
+
+Public: `Trial`, `Repeat`, `Hints`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from keras_bisect.builds.build import Build
+from keras_bisect.events import Judgement, Notice
+from keras_bisect.lab import Lab
+from keras_bisect.outcome import Tree
+from keras_bisect.probe import Script
+from keras_bisect.search.noise import Counts, Sides
+from keras_bisect.timeline import Entry, Tally
+from keras_bisect.verdict import Judged, Signature, Verdict, judge
+
+__all__ = ["Hints", "Repeat", "Trial"]
+
+ENDS, NEIGHBOURS = 3, 5
+"""Runs of both ends, and of the two builds an answer rests on, while nothing contradicts."""
+LEARN = 12
+"""Runs of both ends once something does: the rates of both sides are learned from them."""
+MOST = 60
+"""Runs of one build after which it is given up."""
+SWEEP = 2
+MUTE = 3
+"""Runs that say neither good nor bad, after which a build is not asked again."""
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """How often a script is run under one build."""
+
+    runs: int | None = None
+    """Of both ends and of both builds the answer rests on; None: as many as it takes. 1: it is
+    known to show always the same."""
+    confidence: float = 0.99
+    """How sure a verdict, and an answer, must be once the script was seen to be noisy."""
+
+    @property
+    def ends(self) -> int:
+        """Runs of both ends."""
+        return self.runs or ENDS
+
+    @property
+    def neighbours(self) -> int:
+        """Runs of the two builds that an answer rests on."""
+        return self.runs or NEIGHBOURS
+
+
+@dataclass
+class Hints:
+    """Earlier answers, and what a person suspects: tried first, never believed."""
+
+    nightlies: list[tuple[str, str]] = field(default_factory=list)
+    """Neighbours between which a change was found."""
+    files: list[tuple[str, ...]] = field(default_factory=list)
+    """Sets of files that flipped a verdict."""
+    suspects: tuple[str, ...] = ()
+    """Commits, or files of the repository."""
+
+
+class Trial:
+    """The verdicts of builds on one failure of one script."""
+
+    def __init__(
+        self,
+        lab: Lab,
+        script: Script,
+        signature: Signature,
+        tree: Tree = "optree",
+        *,
+        repeat: Repeat = Repeat(1),
+        hints: Hints | None = None,
+        since: datetime | None = None,
+        sweep: int = SWEEP,
+    ) -> None:
+        """Hold outcomes of `script` against `signature`.
+
+        Args:
+            lab: what probes.
+            script: the script.
+            signature: the failure that is looked for.
+            tree: the tree implementation.
+            repeat: how often it is run.
+            hints: what is tried first.
+            since: when the search began, if it goes on after a kill; see `Lab.costs`.
+            sweep: how many builds on each side of an answer are looked at, too.
+        """
+        self.lab = lab
+        self.script = script
+        self.signature = signature
+        self.tree = tree
+        self.repeat = repeat
+        self.hints = hints if hints is not None else Hints()
+        self.since = since
+        self.sweep = sweep
+        self.noisy = False
+        self.log: list[Entry] = []
+        """Every verdict, in the order in which it became known."""
+        self.entries_seen: dict[str, Entry] = {}
+        """The last word on each build."""
+        self._shown: dict[str, dict[int, Judged]] = {}
+        self._ends: dict[Verdict, Build] = {}
+
+    # -- verdicts --------------------------------------------------------------------------------
+
+    def judged(self, builds: Sequence[Build]) -> Iterator[tuple[Build, Judged]]:
+        """The verdicts of builds, as they become known."""
+        if self.noisy:
+            yield from self._decided(builds)
+            return
+        for _, build, outcome in self.lab.outcomes([self.script], builds, self.tree):
+            judged = judge(outcome, self.signature)
+            self._shown.setdefault(build.name, {})[0] = judged
+            self._say(build, judged)
+            yield build, judged
+
+    def entries(self, builds: Sequence[Build]) -> list[Entry]:
+        """The verdicts of builds, in their own order."""
+        found = {build.name: judged for build, judged in self.judged(builds)}
+        return [Entry(b.name, found[b.name].verdict, found[b.name].detail) for b in builds]
+
+    def verdict(self, build: Build) -> Verdict:
+        """The verdict of one build."""
+        return next(self.judged([build]))[1].verdict
+
+    def _say(self, build: Build, judged: Judged) -> None:
+        entry = Entry(build.name, judged.verdict, judged.detail)
+        if self.entries_seen.get(build.name) != entry:
+            self.log.append(entry)
+        self.entries_seen[build.name] = entry
+        self.lab.listener(Judgement(build.name, judged))
+
+    # -- several runs ----------------------------------------------------------------------------
+
+    def run(self, builds: Iterable[Build]) -> Iterator[tuple[Build, Judged]]:
+        """One more run of each of these builds; a build may be named more than once."""
+        wanted = []
+        asked: Counter[str] = Counter()
+        for build in builds:
+            wanted.append((build, len(self._shown.get(build.name, {})) + asked[build.name]))
+            asked[build.name] += 1
+        for build, sample, outcome in self.lab.samples(self.script, wanted, self.tree):
+            judged = judge(outcome, self.signature)
+            self._shown.setdefault(build.name, {})[sample] = judged
+            yield build, judged
+
+    def shown(self, build: Build) -> list[Verdict]:
+        """What the runs of a build showed, in their order."""
+        shown = self._shown.get(build.name, {})
+        return [shown[sample].verdict for sample in sorted(shown)]
+
+    def tallies(self, builds: Iterable[Build]) -> tuple[Tally, ...]:
+        """How often each of the builds that were run showed what."""
+        return tuple(
+            Tally(build.name, dict(Counter(verdicts)))
+            for build in builds
+            if (verdicts := self.shown(build))
+        )
+
+    def repeated(self, builds: Sequence[Build], runs: int) -> bool:
+        """Run builds until there are so many runs of each; whether each of them always agreed."""
+        for _ in range(runs):
+            few = [build for build in builds if len(self.shown(build)) < runs]
+            if not few:
+                break
+            # As many at once as there are missing: they share nothing but the build.
+            list(self.run(b for b in few for _ in range(runs - len(self.shown(b)))))
+        return all(len(set(self.shown(build))) == 1 for build in builds)
+
+    def calibrate(self, good: Build, bad: Build) -> None:
+        """Learn from two builds that are known to be good and bad whether the script is noisy."""
+        self._ends = {Verdict.GOOD: good, Verdict.BAD: bad}
+        if self.repeat.ends > 1 and not self.repeated([good, bad], self.repeat.ends):
+            self.becomes_noisy()
+
+    def becomes_noisy(self) -> None:
+        """From now on one run is no verdict."""
+        if self.noisy:
+            return
+        self.noisy = True
+        ends = list(self._ends.values())
+        self.repeated(ends, LEARN)
+        counted = "; ".join(
+            f"{build}: bad in {self.shown(build).count(Verdict.BAD)} of {len(self.shown(build))}"
+            for build in ends
+        )
+        self.lab.listener(
+            Notice(f"The script does not always show the same ({counted} runs). It is repeated.")
+        )
+
+    def is_end(self, build: Build) -> bool:
+        """Whether a build is one of the two that calibration runs were made of."""
+        return any(end.name == build.name for end in self._ends.values())
+
+    def sides(self, before: Verdict, after: Verdict) -> Sides:
+        """What calibration showed of builds before and after a change."""
+
+        def counts(side: Verdict) -> Counts:
+            end = self._ends.get(side)
+            shown = self.shown(end) if end is not None else []
+            return Counts(shown.count(before), shown.count(after))
+
+        return Sides(counts(before), counts(after))
+
+    def _decided(self, builds: Sequence[Build]) -> Iterator[tuple[Build, Judged]]:
+        """The verdicts of builds, each from as many runs as it takes."""
+        sides = self.sides(Verdict.GOOD, Verdict.BAD)
+        left = list(builds)
+        while left:
+            undecided = []
+            for build in left:
+                judged = self._inferred(build, sides)
+                if judged is None:
+                    undecided.append(build)
+                    continue
+                self._say(build, judged)
+                yield build, judged
+            left = undecided
+            list(self.run(left))
+
+    def _inferred(self, build: Build, sides: Sides) -> Judged | None:
+        shown = self.shown(build)
+        bad, good = shown.count(Verdict.BAD), shown.count(Verdict.GOOD)
+        if not bad and not good:
+            if len(shown) < MUTE and Verdict.UNTESTABLE not in shown:
+                return None
+            return self._shown[build.name][0]
+        doubt = (1 - self.repeat.confidence) / 4
+        probably = sides.belongs_new(Counts(good, bad))
+        said = f"bad in {bad} of {len(shown)} runs"
+        if probably >= 1 - doubt:
+            return Judged(Verdict.BAD, said)
+        if probably <= doubt:
+            return Judged(Verdict.GOOD, said)
+        if len(shown) >= MOST:
+            return Judged(Verdict.UNTESTABLE, f"{said}, which is neither good nor bad")
+        return None
