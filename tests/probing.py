@@ -12,7 +12,7 @@ import psutil
 
 from keras_bisect.builds.build import Build
 from keras_bisect.builds.store import Source
-from keras_bisect.probe import Script
+from keras_bisect.probe.prober import Script
 
 TREE = """
 try:

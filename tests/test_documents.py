@@ -27,7 +27,7 @@ from keras_bisect.record.journal import Journal
 from keras_bisect.record.recorded import event_of, recorded
 from keras_bisect.record.status import status, status_document
 from keras_bisect.run import Run
-from keras_bisect.timeline import Entry, Place, Transition, transitions
+from keras_bisect.transitions import Entry, Place, Transition, transitions
 from keras_bisect.verdict import Failure, Judged, Verdict
 from keras_repro.documents import hunt_document, text
 from keras_repro.find import Finding

@@ -11,7 +11,7 @@ from keras_bisect.builds.build import Build
 from keras_bisect.errors import Inconclusive, NotReproduced, UsageError
 from keras_bisect.events import Notice
 from keras_bisect.outcome import Outcome
-from keras_bisect.probe import Task
+from keras_bisect.probe.prober import Task
 from keras_bisect.search.ends import Ends, find_ends
 from keras_bisect.verdict import learn
 from worlds import OUTCOMES, SCRIPT, World
@@ -144,8 +144,8 @@ def test_noise_is_noticed_at_the_ends() -> None:
         world.seed = seed
         world.release_line("GGBB")
         noticed += ends(world, good="3.0.0", bad="3.3.0").trial.noisy
-    # Three runs of the bad end agree in one of four cases.
-    assert noticed >= 25
+    # Two runs of the bad end agree in one of two cases; what escapes here is met at the answer.
+    assert noticed >= 15
 
 
 def test_a_build_is_as_good_as_its_name() -> None:

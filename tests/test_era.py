@@ -21,10 +21,10 @@ from hypothesis import strategies as st
 from keras_bisect.builds.index import PYPI
 from keras_bisect.errors import HarnessError, NotCached, Unreachable, UsageError
 from keras_bisect.outcome import Ended
-from keras_bisect.probe import Prober, Script, Task, uv
 from keras_bisect.probe import era as room
+from keras_bisect.probe import uv
 from keras_bisect.probe.era import KERAS, Era, Eras, EraUnavailable, last_day
-from keras_bisect.probe.prober import Start
+from keras_bisect.probe.prober import Prober, Script, Start, Task
 from local_index import LocalIndex, Offered
 from probing import fake_keras
 

@@ -10,7 +10,7 @@ import pytest
 from keras_bisect.builds.build import parse_build
 from keras_bisect.builds.index import Index
 from keras_bisect.builds.store import Source, Store, cache_folder
-from keras_bisect.probe import Prober
+from keras_bisect.probe.prober import Prober
 from keras_bisect.verdict import judge
 from keras_repro.case import Case
 from keras_repro.find import Budget, Found, Searched, search

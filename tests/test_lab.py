@@ -12,9 +12,8 @@ from keras_bisect.builds.build import Build
 from keras_bisect.builds.store import Source
 from keras_bisect.errors import NotCached
 from keras_bisect.events import Probed
-from keras_bisect.lab import digest
 from keras_bisect.outcome import Outcome
-from keras_bisect.probe import Script
+from keras_bisect.probe.prober import Script, digest
 from worlds import OUTCOMES, SCRIPT, World
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keras_bisect.outcome import Outcome
-from keras_bisect.probe import Task
+from keras_bisect.probe.prober import Task
 from keras_bisect.search.line import Found, beyond, changes, others
 from keras_bisect.search.trial import Repeat, Trial
 from keras_bisect.verdict import Failure, Verdict

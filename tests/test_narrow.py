@@ -17,10 +17,10 @@ from keras_bisect.builds.store import Store
 from keras_bisect.events import Narrowed, Notice, Stage
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Tree
-from keras_bisect.probe import Prober, Script
+from keras_bisect.probe.prober import Prober, Script
 from keras_bisect.search.narrow import narrow_to_files, narrow_to_nightlies
 from keras_bisect.search.trial import Hints, Trial
-from keras_bisect.timeline import Place, Transition, kind_of
+from keras_bisect.transitions import Place, Transition, kind_of
 from keras_bisect.verdict import Failure, Verdict, learn
 from worlds import CULPRIT, OUTCOMES, SCRIPT, VERDICTS, World
 

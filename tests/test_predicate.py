@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from keras_bisect import errors
 from keras_bisect.outcome import Ended, Outcome
-from keras_bisect.probe import Script, daemon
+from keras_bisect.probe import daemon
 from keras_bisect.probe.client import ask, identity
 from keras_bisect.probe.daemon import Request, Run
 from keras_bisect.probe.predicate import (
@@ -34,6 +34,7 @@ from keras_bisect.probe.predicate import (
     is_bisect_run,
     predicate,
 )
+from keras_bisect.probe.prober import Script
 from keras_bisect.verdict import Judged, Verdict
 from probing import fake_keras, survivors
 from upstream import NOW, THEN, Tree, Upstream, snapshot
@@ -64,7 +65,7 @@ import sys
 try:
     from pathlib import Path
     from keras_bisect.probe.predicate import predicate
-    from keras_bisect.probe import Script
+    from keras_bisect.probe.prober import Script
     script, cache, start = sys.argv[1:]
     told = lambda text: print("notice:", text)
     step = predicate(Script.read(Path(script)), folder=Path(), cache=Path(cache), start=start,

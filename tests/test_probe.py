@@ -20,8 +20,8 @@ import pytest
 from keras_bisect.builds.store import Source
 from keras_bisect.errors import HarnessError, UsageError
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised, Tree
-from keras_bisect.probe import Prober, Script, Task, Worker
-from keras_bisect.probe.prober import Start
+from keras_bisect.probe.prober import Prober, Script, Start, Task
+from keras_bisect.probe.worker import Worker
 from probing import fake_keras, living, script, survivors
 
 STARTS: list[Start] = ["fork", "fresh"]
@@ -645,7 +645,8 @@ PROGRAM = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from keras_bisect.probe import Prober, Script, Task, Worker
+from keras_bisect.probe.prober import Prober, Script, Task
+from keras_bisect.probe.worker import Worker
 from probing import fake_keras, script
 
 root, start, text = Path(sys.argv[2]), sys.argv[3], sys.argv[4]

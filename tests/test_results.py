@@ -21,7 +21,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised, Tree, outcome_document, outcome_of
-from keras_bisect.probe import Prober, Script
+from keras_bisect.probe.prober import Prober, Script
 from keras_bisect.record.results import Kept, Results, not_kept
 from probing import fake_keras
 

@@ -20,7 +20,7 @@ from keras_bisect.builds.store import Source, Store
 from keras_bisect.events import Event
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
-from keras_bisect.probe import Prober, Script, Task
+from keras_bisect.probe.prober import Prober, Script, Task
 from keras_bisect.verdict import Verdict
 
 VERDICTS = {
@@ -134,10 +134,15 @@ class World:
     ) -> Iterator[tuple[Task, Outcome]]:
         """Some at a time, and the last of them ends first."""
         waiting = iter(tasks)
-        while batch := [task for _, task in zip(range(self.jobs), waiting, strict=False)]:
-            for task in reversed(batch):
-                self.probed.append(task.source.build.name)
-                yield task, self.outcome(task)
+        running: list[Task] = []
+        while True:
+            while len(running) < self.jobs and (task := next(waiting, None)) is not None:
+                running.append(task)
+            if not running:
+                return
+            task = running.pop()
+            self.probed.append(task.source.build.name)
+            yield task, self.outcome(task)
 
     def outcome(self, task: Task) -> Outcome:
         """How a script behaves under a build."""

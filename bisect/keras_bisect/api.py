@@ -1,6 +1,6 @@
 """The library: date a failure, from the verdict of every release down to the file that caused it.
 
-    with laboratory() as lab:
+    with open_lab() as lab:
         result = bisect(lab, Script.read(path), good="3.4.1", bad="3.5.0")
 
 Nothing here prints or exits; what happens is told to the lab's listener.
@@ -24,14 +24,14 @@ from keras_bisect.events import Notice, Stage
 from keras_bisect.history.gitlog import Step, bisect_log
 from keras_bisect.lab import Lab, ScriptWrites
 from keras_bisect.outcome import Outcome, Tree
-from keras_bisect.probe import Script
+from keras_bisect.probe.prober import Script
 from keras_bisect.search.commits import check_suspects, narrow_to_commits, older
 from keras_bisect.search.ends import Ends, Recognise, find_ends
 from keras_bisect.search.line import changes, others
 from keras_bisect.search.narrow import Grain, narrow_to_files, narrow_to_nightlies
 from keras_bisect.search.session import asked, written_down
 from keras_bisect.search.trial import Hints, Repeat, Trial
-from keras_bisect.timeline import Entry, Place, Transition, kind_of, reference, transitions
+from keras_bisect.transitions import Entry, Place, Transition, kind_of, reference, transitions
 from keras_bisect.verdict import Judged, Match, Signature, Verdict, first_look, judge, learn
 
 __all__ = ["Bisected", "Timeline", "bisect", "date", "git_log", "timeline", "untouched"]

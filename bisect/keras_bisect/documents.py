@@ -25,7 +25,7 @@ from keras_bisect.events import (
     Stage,
 )
 from keras_bisect.outcome import outcome_document
-from keras_bisect.timeline import Entry, Place, Transition
+from keras_bisect.transitions import Entry, Place, Transition
 
 __all__ = [
     "SCHEMA",

@@ -7,7 +7,7 @@ earlier command saw under the same content in the same environment is taken from
 A script that is not always of one mind is run several times under one build. These *samples* are
 counted from 0, in the order in which they end; who asks for sample 3 gets the fourth run there was.
 
-Public: `Lab`, `Wanted`, `ScriptWrites`, `digest`, `folder_of`.
+Public: `Lab`, `Wanted`, `ScriptWrites`, `folder_of`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
 from pathlib import Path
 
 from keras_bisect.builds.build import Build, parse_build
@@ -32,12 +31,13 @@ from keras_bisect.errors import BrokenBuild, UsageError
 from keras_bisect.events import Listener, Notice, Probed, ignore
 from keras_bisect.history.repository import Repository
 from keras_bisect.outcome import Ended, Outcome, Tree
-from keras_bisect.probe import Prober, Script, Task
 from keras_bisect.probe.era import Eras, EraUnavailable
+from keras_bisect.probe.prefix import imports_keras_first
+from keras_bisect.probe.prober import Prober, Script, Task, digest
 from keras_bisect.record.results import Results
 from keras_bisect.search.bisection import Cost
 
-__all__ = ["Lab", "ScriptWrites", "Wanted", "digest", "folder_of"]
+__all__ = ["Lab", "ScriptWrites", "Wanted", "folder_of"]
 
 FETCHERS = 4
 """Builds fetched at a time: the index's answer is waited for, not computed."""
@@ -237,8 +237,16 @@ class Lab:
         pairs = list(wanted)
         named = {build.name: build for build, _ in pairs}
         runs = (Wanted(script, build.name, self._had(build), sample) for build, sample in pairs)
-        for run, outcome in self.runs(runs, tree):
+        share = imports_keras_first(script.text, self.prober.backend)
+        for run, outcome in self.runs(runs, tree, share=share):
             yield named[run.name], run.sample, outcome
+
+    def identity(self, script: Script, build: Build, tree: Tree = "optree") -> str:
+        """What two builds have in common if a script cannot tell them apart."""
+        source = self._had(build)
+        if isinstance(source, BrokenBuild):
+            return build.name
+        return _key_of(script, source, tree).content
 
     def runs(
         self, wanted: Iterable[Wanted], tree: Tree = "optree", *, share: bool = False
@@ -261,8 +269,7 @@ class Lab:
         def tasks() -> Iterator[Task]:
             for run in wanted:
                 if isinstance(run.source, BrokenBuild):
-                    absent = Outcome(Ended.ABSENT, None, 0.0, stderr=str(run.source))
-                    ready.append((run, absent))
+                    ready.append((run, _absent(run.source)))
                     continue
                 key = _key(run, run.source, tree)
                 with self._lock:
@@ -426,9 +433,8 @@ class Lab:
         )
 
 
-def digest(script: Script) -> str:
-    """The identity of a script: sha256 of its text."""
-    return sha256(script.text.encode("utf-8", "surrogatepass")).hexdigest()
+def _absent(broken: BrokenBuild) -> Outcome:
+    return Outcome(Ended.ABSENT, None, 0.0, stderr=str(broken))
 
 
 def folder_of(script: Script) -> str:

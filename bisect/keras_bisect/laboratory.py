@@ -1,9 +1,9 @@
 """A lab with all its parts, in one line: index, store, prober, repository, kept results.
 
-    with laboratory() as lab:
+    with open_lab() as lab:
         bisect(lab, Script.read(path), good="3.4.1", bad="3.5.0")
 
-Public: `laboratory`.
+Public: `open_lab`.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from keras_bisect.builds.index import Index
-from keras_bisect.builds.store import Store, cache_folder
+from keras_bisect.builds.store import cache_folder
 from keras_bisect.events import Listener, Notice, ignore
-from keras_bisect.history.repository import KERAS, Repository
-from keras_bisect.lab import Lab, digest
-from keras_bisect.probe import Prober, Script, environment
-from keras_bisect.probe.era import Eras
+from keras_bisect.probe import environment
+from keras_bisect.probe.prober import Prober, Script, digest
 from keras_bisect.record.results import Results
 
-__all__ = ["laboratory"]
+if TYPE_CHECKING:
+    from keras_bisect.lab import Lab
+
+__all__ = ["open_lab"]
 
 
 @contextlib.contextmanager
-def laboratory(
+def open_lab(
     *,
     cache: Path | None = None,
     backend: str = "tensorflow",
@@ -35,7 +36,7 @@ def laboratory(
     fresh: bool = False,
     offline: bool = False,
     index_url: str | None = None,
-    repo: str | Path | None = KERAS,
+    repo: str | Path | None = "",
     use_results: bool = True,
     era: bool = False,
     script: Script | None = None,
@@ -52,7 +53,8 @@ def laboratory(
         fresh: start an interpreter for each probe instead of forking a warm one.
         offline: use only what is in the cache.
         index_url: the package index; see `index.index_url`.
-        repo: a clone of the Keras repository, or its URL; None: no commits.
+        repo: a clone of the Keras repository, or its URL; a mirror of the project's own by default.
+            None: no commits.
         use_results: take what earlier commands have probed.
         era: probe what does not import here in an environment of its own time.
         script: the one that will be run; if something is known of it, nothing is warmed up before
@@ -78,16 +80,24 @@ def laboratory(
         if script is None or not results.knows(digest(script)):
             # It takes seconds, and goes on while the index is asked.
             prober.warm()
+        # What is imported here is imported while TensorFlow is.
+        from keras_bisect.builds.index import Index
+        from keras_bisect.builds.store import Store
+        from keras_bisect.history.repository import KERAS, Repository
+        from keras_bisect.lab import Lab
+
         stack.callback(prober.close)
         store = stack.enter_context(Store(cache, offline=offline))
         index = Index(cache, url=index_url, offline=offline, notice=notice)
         repository = None
         if repo is not None:
             repository = stack.enter_context(
-                Repository(repo, cache, offline=offline, notice=notice)
+                Repository(repo or KERAS, cache, offline=offline, notice=notice)
             )
         eras = None
         if era:
+            from keras_bisect.probe.era import Eras
+
             eras = Eras(cache, backend=backend, offline=offline, index_url=index_url, notice=notice)
         lab = Lab(
             index,

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from keras_bisect.events import Event
     from keras_bisect.lab import Lab
     from keras_bisect.outcome import Outcome, Tree
-    from keras_bisect.probe import Script
+    from keras_bisect.probe.prober import Script
     from keras_bisect.verdict import Signature
     from keras_repro.reading import AnyCase
 
@@ -364,8 +364,8 @@ def predicate(shared: Shared, subject: Path, match: str, tree: Tree) -> int:
     wrong, which makes git stop. Warm from step to step.
     """
     from keras_bisect.builds.store import cache_folder
-    from keras_bisect.probe import Script
     from keras_bisect.probe.predicate import predicate as run_predicate
+    from keras_bisect.probe.prober import Script
     from keras_bisect.verdict import Match
 
     step = run_predicate(
@@ -421,8 +421,7 @@ def _lab(
     shared: Shared, script: Script | None = None
 ) -> Iterator[tuple[Lab, Callable[[Event | Any], None]]]:
     from keras_bisect.events import Event
-    from keras_bisect.history.repository import KERAS
-    from keras_bisect.laboratory import laboratory
+    from keras_bisect.laboratory import open_lab
     from keras_bisect.record.journal import EventsFile
     from keras_repro.screen import Progress
 
@@ -437,7 +436,7 @@ def _lab(
                 file(event)
             progress(event)
 
-        lab = laboratory(
+        lab = open_lab(
             backend=shared.backend,
             timeout=shared.timeout,
             memory=shared.memory,
@@ -445,7 +444,7 @@ def _lab(
             fresh=shared.fresh,
             offline=shared.offline,
             index_url=shared.index_url,
-            repo=None if shared.repo == "none" else shared.repo or KERAS,
+            repo=None if shared.repo == "none" else shared.repo or "",
             use_results=not shared.no_cache,
             era=shared.era,
             script=script,
@@ -465,7 +464,7 @@ def _check_backend(backend: str) -> None:
 
 def _subject(path: Path) -> tuple[Script, AnyCase | None]:
     """A script, or the script of a case."""
-    from keras_bisect.probe import Script
+    from keras_bisect.probe.prober import Script
 
     if path.suffix == ".json":
         from keras_repro.reading import load, render
@@ -486,7 +485,7 @@ def _subject(path: Path) -> tuple[Script, AnyCase | None]:
 def _signature(case: AnyCase | None, outcomes: Sequence[Outcome]) -> Signature | None:
     """The failure that most of the outcomes show; of several, the last."""
     if case is None:
-        from keras_bisect.timeline import reference
+        from keras_bisect.transitions import reference
 
         return reference(outcomes)
     from collections import Counter

@@ -23,9 +23,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from keras_bisect.builds.store import Source
-from keras_bisect.lab import digest
 from keras_bisect.outcome import Outcome, Tree
-from keras_bisect.probe import Prober, Script, Worker
+from keras_bisect.probe.prober import Prober, Script, digest
+from keras_bisect.probe.worker import Worker
 from keras_bisect.verdict import Judged, judge
 from keras_repro.reading import AnyCase, CaseSignature, Reading, explain, render
 from keras_repro.shrink import shrink

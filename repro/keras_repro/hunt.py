@@ -27,13 +27,13 @@ from keras_bisect.atomic import write_atomic
 from keras_bisect.builds.build import Build
 from keras_bisect.builds.store import Source
 from keras_bisect.events import Event, Notice, Probed, Stage
-from keras_bisect.lab import Lab, digest
+from keras_bisect.lab import Lab
 from keras_bisect.outcome import Outcome, Tree
-from keras_bisect.probe import Prober, Script
+from keras_bisect.probe.prober import Prober, Script, digest
 from keras_bisect.record.journal import Journal
 from keras_bisect.search.narrow import Grain
 from keras_bisect.search.trial import Hints, Trial
-from keras_bisect.timeline import Transition
+from keras_bisect.transitions import Transition
 from keras_repro import documents
 from keras_repro.find import Budget, Finding, Searched, search
 from keras_repro.hunted import Hunt, Hunted

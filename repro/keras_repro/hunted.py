@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from keras_bisect.outcome import Tree
-from keras_bisect.timeline import Entry, Transition
+from keras_bisect.transitions import Entry, Transition
 from keras_repro.find import Finding
 
 __all__ = ["Hunt", "Hunted"]

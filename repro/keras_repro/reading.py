@@ -14,7 +14,7 @@ from pathlib import Path
 
 from keras_bisect.errors import UsageError
 from keras_bisect.outcome import Ended, Outcome, Tree
-from keras_bisect.probe import Script
+from keras_bisect.probe.prober import Script
 from keras_bisect.verdict import Failure
 from keras_repro import case as routing_case
 from keras_repro import oracle, routing, script, tree_laws, tree_script

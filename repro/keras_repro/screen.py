@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from keras_bisect.events import Began, Ended, Judgement, Learned, Narrowed, Notice, Probed, Stage
 from keras_bisect.search.commits import NO_COMMITS
-from keras_bisect.timeline import SYMBOLS, Entry, Place, Tally, Transition, line_of
+from keras_bisect.transitions import SYMBOLS, Entry, Place, Tally, Transition, line_of
 from keras_bisect.verdict import Verdict
 
 if TYPE_CHECKING:

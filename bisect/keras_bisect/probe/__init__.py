@@ -1,9 +1,10 @@
 """Runs scripts under builds, each in a process of its own, bounded in time, memory and output.
 
-Public: `Prober`, `Script`, `Task`, `Host`, `Worker`.
+    prober       the toolkit's side: `Prober`, `Script`, `Task`; `worker` for many small scripts
+    warm         what is imported once, before anything is forked
+    host         watches over the scripts of one build; `child` and `watch` are in their process
+    environment  what of a machine can change what a probe does; `era`, `uv`: another time's
+    predicate    one step of `git bisect run`; `daemon` and `client` keep it warm
+
+Nothing is imported here: the process that is warmed up must not wait for what it never needs.
 """
-
-from keras_bisect.probe.prober import Host, Prober, Script, Task
-from keras_bisect.probe.worker import Worker
-
-__all__ = ["Host", "Prober", "Script", "Task", "Worker"]

@@ -33,10 +33,9 @@ from pathlib import Path
 from keras_bisect.errors import UsageError
 from keras_bisect.history import layout
 from keras_bisect.outcome import Outcome, Tree
-from keras_bisect.probe import Script
 from keras_bisect.probe.client import ask
 from keras_bisect.probe.daemon import Probe, Request, Run
-from keras_bisect.probe.prober import Start
+from keras_bisect.probe.prober import Script, Start
 from keras_bisect.verdict import UNTESTABLE_CODE, Judged, Signature, Verdict, first_look, judge
 
 __all__ = [

@@ -7,7 +7,7 @@ Processes: the toolkit → one warm process (`warm.py`, TensorFlow and no keras)
 (`host.py`) → a script. The wrong Keras on the path, a dead host or a TensorFlow that does not
 import raises `HarnessError`: it is never an outcome, so it can never become a verdict.
 
-Public: `Prober`, `Script`, `Task`.
+Public: `Prober`, `Script`, `Task`, `digest`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
+from hashlib import sha256
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -84,6 +85,11 @@ class Script:
             line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
             reason = error.msg if isinstance(error, SyntaxError) else str(error)
             raise UsageError(f"{name}{line}: the script is not valid Python: {reason}.") from None
+
+
+def digest(script: Script) -> str:
+    """The identity of a script: sha256 of its text."""
+    return sha256(script.text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -189,10 +195,14 @@ class Prober:
         group: list[Task] = []
         for task in tasks:
             same = group and replace(group[0], script=task.script) == task
-            if group and not (share and same):
+            if group and not same:
                 yield partial(self._run_group, group, share, stop)
                 group = []
-            group.append(task)
+            if share:
+                group.append(task)
+            else:
+                # It need not wait for the next to be fetched.
+                yield partial(self._run_group, [task], share, stop)
         if group:
             yield partial(self._run_group, group, share, stop)
 

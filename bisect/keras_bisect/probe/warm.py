@@ -45,6 +45,10 @@ def _load() -> None:
             import numpy  # noqa: F401
             import rich.console  # noqa: F401
             import tensorflow  # noqa: F401
+
+            # What every process that is forked from here begins with.
+            import keras_bisect.probe.host
+            import keras_bisect.probe.worker  # noqa: F401
     finally:
         del sys.modules["keras"]
         # Nor is it looked through in a fork, which would copy each page that is touched.

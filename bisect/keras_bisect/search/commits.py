@@ -16,14 +16,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from keras_bisect.builds.build import Build
-from keras_bisect.errors import NotCached, Unreachable, UsageError
+from keras_bisect.errors import KerasBisectError, NotCached, Unreachable, UsageError
 from keras_bisect.events import Notice, Stage
 from keras_bisect.history.git import NotInRepository
 from keras_bisect.history.repository import Commit, Repository
 from keras_bisect.lab import Lab
+from keras_bisect.search.bisection import Bisection
 from keras_bisect.search.line import beyond, changes, others
 from keras_bisect.search.trial import Trial
-from keras_bisect.timeline import Culprit, Transition, kind_of
+from keras_bisect.transitions import Culprit, Transition, kind_of
 from keras_bisect.verdict import Verdict
 
 __all__ = ["build_of", "check_suspects", "narrow_to_commits", "older"]
@@ -172,6 +173,23 @@ def _suspects(trial: Trial, repository: Repository, line: Sequence[Commit]) -> I
         else:
             shas = (repository.resolve(suspect).sha,)
         yield from (place[sha] for sha in shas if sha in place)
+
+
+def foresee(lab: Lab, one: Build, other: Build) -> None:
+    """Fetch two commits, and those between them that a search will look at first.
+
+    There is time for it: TensorFlow is being imported, and no verdict is needed to know them.
+    """
+    lab.prefetch([one, other])
+    repository = lab.repository
+    if repository is None or not one.kind == other.kind == "commit":
+        return
+    low, high = (one, other) if older(lab, one, other) else (other, one)
+    with contextlib.suppress(KerasBisectError):
+        # What is wrong is told where it matters.
+        line = repository.between(*(repository.resolve(b.name[4:]) for b in (low, high)))
+        search = Bisection(len(line), False, True)
+        lab.prefetch(build_of(line[place]) for place in search.ask(3))
 
 
 def is_file(suspect: str) -> bool:

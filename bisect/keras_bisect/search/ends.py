@@ -22,8 +22,8 @@ from keras_bisect.events import Learned, Notice, Stage
 from keras_bisect.history.repository import main_parent
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Outcome, Tree
-from keras_bisect.probe import Script
-from keras_bisect.search.commits import build_of, older
+from keras_bisect.probe.prober import Script
+from keras_bisect.search.commits import build_of, foresee, older
 from keras_bisect.search.trial import Hints, Repeat, Trial
 from keras_bisect.verdict import Signature, Verdict, first_look, judge
 
@@ -130,6 +130,7 @@ def find_ends(
             )
             named_good, named_bad = named_bad, named_good
         lab.listener(Stage("both ends"))
+        foresee(lab, named_bad, named_good)
         # Both at once; one by one they are then known.
         list(lab.outcomes([script], [named_bad, named_good], tree))
         find_fix = older(lab, named_bad, named_good)

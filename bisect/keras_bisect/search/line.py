@@ -13,6 +13,7 @@ Public: `Found`, `changes`, `beyond`, `others`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -22,7 +23,7 @@ from keras_bisect.events import Narrowed
 from keras_bisect.search.bisection import Bisection, Change, Cost
 from keras_bisect.search.noise import Belief
 from keras_bisect.search.trial import Trial
-from keras_bisect.timeline import Entry, Tally, line_of
+from keras_bisect.transitions import Entry, Tally, line_of
 from keras_bisect.verdict import Judged, Verdict
 
 __all__ = ["Found", "beyond", "changes", "others"]
@@ -70,14 +71,28 @@ def changes(
         return _every(trial, line)
     if not trial.noisy:
         found = _plain(trial, line, before, after, suspects)
-        ends = [build for change in found for build in (line[change.last], line[change.first])]
-        if trial.repeat.neighbours == 1 or trial.repeated(ends, trial.repeat.neighbours):
+        if trial.repeated(_runs_wanted(trial, line, found)):
             return [_found(trial, line, change) for change in found]
         trial.becomes_noisy()
     if {before, after} == TWO:
         return [_believed(trial, line, before, after)]
     # Only good and bad have rates; with any other verdict each build is decided by itself.
     return [_found(trial, line, one) for one in _plain(trial, line, before, after, suspects)]
+
+
+def _runs_wanted(
+    trial: Trial, line: Sequence[Build], found: Sequence[Change[Verdict]]
+) -> dict[Build, int]:
+    """How often the builds that an answer rests on must have been run to be believed."""
+    seen: Counter[Verdict] = Counter()
+    for build in {trial.content(build): build for build in line if trial.was_run(build)}.values():
+        seen.update(trial.shown(build))
+    wanted: dict[Build, int] = {}
+    for change in found:
+        for place, other in ((change.last, change.after), (change.first, change.before)):
+            runs = trial.repeat.neighbour(seen[other])
+            wanted[line[place]] = max(runs, wanted.get(line[place], 0))
+    return wanted
 
 
 def _every(trial: Trial, line: Sequence[Build]) -> list[Found]:
@@ -180,9 +195,13 @@ def _believed(trial: Trial, line: Sequence[Build], before: Verdict, after: Verdi
             belief.tell(position, {before: False, after: True}.get(verdict))
 
     position = {build.name: index for index, build in enumerate(line)}
+    told: set[str] = set()
     for index, build in enumerate(line):
-        # What calibration saw of the ends is in the sides already.
-        for verdict in () if trial.is_end(build) else trial.shown(build):
+        # What calibration saw of the ends is in the sides already, and each run counts once.
+        if not trial.was_run(build) or trial.is_end(build) or trial.content(build) in told:
+            continue
+        told.add(trial.content(build))
+        for verdict in trial.shown(build):
             tell(index, verdict)
     while wanted := belief.ask(trial.lab.prober.jobs):
         for build, judged in trial.run([line[index] for index in wanted]):

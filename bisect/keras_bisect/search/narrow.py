@@ -25,7 +25,7 @@ from keras_bisect.events import Notice, Stage
 from keras_bisect.search.line import beyond, changes, others
 from keras_bisect.search.reduce import smallest
 from keras_bisect.search.trial import Trial
-from keras_bisect.timeline import Transition, kind_of
+from keras_bisect.transitions import Transition, kind_of
 from keras_bisect.verdict import Verdict
 
 __all__ = ["Grain", "narrow_to_files", "narrow_to_nightlies"]

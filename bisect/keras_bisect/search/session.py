@@ -18,12 +18,13 @@ from pathlib import Path
 from keras_bisect.documents import transition_document
 from keras_bisect.errors import KerasBisectError
 from keras_bisect.events import Event, Listener
-from keras_bisect.lab import Lab, digest
+from keras_bisect.lab import Lab
 from keras_bisect.outcome import Tree
-from keras_bisect.probe import Script, environment
+from keras_bisect.probe import environment
+from keras_bisect.probe.prober import Script, digest
 from keras_bisect.record.journal import Journal, began, ended, first_began, resume
 from keras_bisect.run import Run
-from keras_bisect.timeline import Transition
+from keras_bisect.transitions import Transition
 
 __all__ = ["Written", "also", "asked", "written_down"]
 

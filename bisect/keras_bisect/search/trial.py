@@ -4,10 +4,14 @@ A script that always shows the same is run once under a build, and its verdict i
 does not is *noisy*: then a build's verdict is an inference from several runs, made until it is as
 sure as was asked (`noise.py`), and never a vote.
 
-Whether a script is noisy is asked where it matters. Both ends of a search are run three times, and
-the two builds that an answer rests on five times; one contradiction, and the search goes on as a
-noisy one. A script that fails one time in two escapes the first in one of four cases and both in
-one of a hundred.
+Whether a script is noisy is asked where it matters: at both ends, and at the two builds that an
+answer rests on. If the search once took a wrong turn, one of these two belongs to the other side,
+and its verdict was a chance. It is run again until that is improbable: with a rate of contradiction
+f, m runs of the other side that agree among themselves and r more of this one have the probability
+(1-f)^m f^r, which is largest for f = r / (m + r). So the more a search has seen of one side, the
+fewer runs it takes to believe a neighbour of the other.
+
+Builds with the same content share their runs; a run counts once, whatever it is called.
 
 Public: `Trial`, `Repeat`, `Hints`.
 """
@@ -15,23 +19,23 @@ Public: `Trial`, `Repeat`, `Hints`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from keras_bisect.builds.build import Build
 from keras_bisect.events import Judgement, Notice
 from keras_bisect.lab import Lab
-from keras_bisect.outcome import Tree
-from keras_bisect.probe import Script
+from keras_bisect.outcome import Outcome, Tree
+from keras_bisect.probe.prober import Script
 from keras_bisect.search.noise import Counts, Sides
-from keras_bisect.timeline import Entry, Tally
+from keras_bisect.transitions import Entry, Tally
 from keras_bisect.verdict import Judged, Signature, Verdict, judge
 
 __all__ = ["Hints", "Repeat", "Trial"]
 
-ENDS, NEIGHBOURS = 3, 5
-"""Runs of both ends, and of the two builds an answer rests on, while nothing contradicts."""
+ENDS = 2
+"""Runs of both ends, while nothing contradicts."""
 LEARN = 12
 """Runs of both ends once something does: the rates of both sides are learned from them."""
 MOST = 60
@@ -52,14 +56,31 @@ class Repeat:
     """How sure a verdict, and an answer, must be once the script was seen to be noisy."""
 
     @property
+    def doubt(self) -> float:
+        """How improbable a single error must be: a search has several occasions for one."""
+        return (1 - self.confidence) / 4
+
+    @property
     def ends(self) -> int:
         """Runs of both ends."""
         return self.runs or ENDS
 
-    @property
-    def neighbours(self) -> int:
-        """Runs of the two builds that an answer rests on."""
-        return self.runs or NEIGHBOURS
+    def neighbour(self, others: int) -> int:
+        """Runs of a build that an answer rests on.
+
+        Args:
+            others: runs of the other side, which agreed.
+
+        >>> Repeat().neighbour(3), Repeat().neighbour(8), Repeat(1).neighbour(3)
+        (8, 4, 1)
+        """
+        if self.runs is not None:
+            return self.runs
+        # Where no more was seen of it, there is its end.
+        m, more = max(others, ENDS), 1
+        while m**m * more**more / (m + more) ** (m + more) > self.doubt:
+            more += 1
+        return 1 + more
 
 
 @dataclass
@@ -115,6 +136,7 @@ class Trial:
         self.entries_seen: dict[str, Entry] = {}
         """The last word on each build."""
         self._shown: dict[str, dict[int, Judged]] = {}
+        self._contents: dict[str, str] = {}
         self._ends: dict[Verdict, Build] = {}
 
     # -- verdicts --------------------------------------------------------------------------------
@@ -125,10 +147,13 @@ class Trial:
             yield from self._decided(builds)
             return
         for _, build, outcome in self.lab.outcomes([self.script], builds, self.tree):
-            judged = judge(outcome, self.signature)
-            self._shown.setdefault(build.name, {})[0] = judged
-            self._say(build, judged)
-            yield build, judged
+            yield build, self._first(build, outcome)
+
+    def _first(self, build: Build, outcome: Outcome) -> Judged:
+        judged = judge(outcome, self.signature)
+        self._runs(build)[0] = judged
+        self._say(build, judged)
+        return judged
 
     def entries(self, builds: Sequence[Build]) -> list[Entry]:
         """The verdicts of builds, in their own order."""
@@ -153,16 +178,32 @@ class Trial:
         wanted = []
         asked: Counter[str] = Counter()
         for build in builds:
-            wanted.append((build, len(self._shown.get(build.name, {})) + asked[build.name]))
-            asked[build.name] += 1
+            content = self.content(build)
+            wanted.append((build, len(self._runs(build)) + asked[content]))
+            asked[content] += 1
         for build, sample, outcome in self.lab.samples(self.script, wanted, self.tree):
             judged = judge(outcome, self.signature)
-            self._shown.setdefault(build.name, {})[sample] = judged
+            self._runs(build)[sample] = judged
             yield build, judged
 
+    def content(self, build: Build) -> str:
+        """What builds have in common that share their runs."""
+        if build.name not in self._contents:
+            self._contents[build.name] = self.lab.identity(self.script, build, self.tree)
+        return self._contents[build.name]
+
+    def _runs(self, build: Build) -> dict[int, Judged]:
+        return self._shown.setdefault(self.content(build), {})
+
+    def was_run(self, build: Build) -> bool:
+        """Whether a verdict of this build is known; nothing is fetched to tell."""
+        return build.name in self._contents and bool(self._shown.get(self._contents[build.name]))
+
     def shown(self, build: Build) -> list[Verdict]:
-        """What the runs of a build showed, in their order."""
-        shown = self._shown.get(build.name, {})
+        """What the runs of a build, or of one with its content, showed, in their order."""
+        if not self.was_run(build):
+            return []
+        shown = self._runs(build)
         return [shown[sample].verdict for sample in sorted(shown)]
 
     def tallies(self, builds: Iterable[Build]) -> tuple[Tally, ...]:
@@ -173,20 +214,16 @@ class Trial:
             if (verdicts := self.shown(build))
         )
 
-    def repeated(self, builds: Sequence[Build], runs: int) -> bool:
+    def repeated(self, wanted: Mapping[Build, int]) -> bool:
         """Run builds until there are so many runs of each; whether each of them always agreed."""
-        for _ in range(runs):
-            few = [build for build in builds if len(self.shown(build)) < runs]
-            if not few:
-                break
-            # As many at once as there are missing: they share nothing but the build.
-            list(self.run(b for b in few for _ in range(runs - len(self.shown(b)))))
-        return all(len(set(self.shown(build))) == 1 for build in builds)
+        few = [(build, runs - len(self.shown(build))) for build, runs in wanted.items()]
+        list(self.run(build for build, missing in few for _ in range(missing)))
+        return all(len(set(self.shown(build))) == 1 for build in wanted)
 
     def calibrate(self, good: Build, bad: Build) -> None:
         """Learn from two builds that are known to be good and bad whether the script is noisy."""
         self._ends = {Verdict.GOOD: good, Verdict.BAD: bad}
-        if self.repeat.ends > 1 and not self.repeated([good, bad], self.repeat.ends):
+        if not self.repeated(dict.fromkeys((good, bad), self.repeat.ends)):
             self.becomes_noisy()
 
     def becomes_noisy(self) -> None:
@@ -195,7 +232,7 @@ class Trial:
             return
         self.noisy = True
         ends = list(self._ends.values())
-        self.repeated(ends, LEARN)
+        self.repeated(dict.fromkeys(ends, LEARN))
         counted = "; ".join(
             f"{build}: bad in {self.shown(build).count(Verdict.BAD)} of {len(self.shown(build))}"
             for build in ends
@@ -206,7 +243,7 @@ class Trial:
 
     def is_end(self, build: Build) -> bool:
         """Whether a build is one of the two that calibration runs were made of."""
-        return any(end.name == build.name for end in self._ends.values())
+        return any(self.content(end) == self.content(build) for end in self._ends.values())
 
     def sides(self, before: Verdict, after: Verdict) -> Sides:
         """What calibration showed of builds before and after a change."""
@@ -240,8 +277,8 @@ class Trial:
         if not bad and not good:
             if len(shown) < MUTE and Verdict.UNTESTABLE not in shown:
                 return None
-            return self._shown[build.name][0]
-        doubt = (1 - self.repeat.confidence) / 4
+            return self._runs(build)[0]
+        doubt = self.repeat.doubt
         probably = sides.belongs_new(Counts(good, bad))
         said = f"bad in {bad} of {len(shown)} runs"
         if probably >= 1 - doubt:

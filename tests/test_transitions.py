@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
-from keras_bisect.timeline import Entry, Place, kind_of, line_of, reference, transitions
+from keras_bisect.transitions import Entry, Place, kind_of, line_of, reference, transitions
 from keras_bisect.verdict import Failure, Verdict
 
 G, B, D, U = Verdict.GOOD, Verdict.BAD, Verdict.DIFFERENT, Verdict.UNTESTABLE
