@@ -39,8 +39,8 @@ from keras_bisect.search.bisection import Cost
 
 __all__ = ["Lab", "ScriptWrites", "Wanted", "folder_of"]
 
-FETCHERS = 4
-"""Builds fetched at a time: the index's answer is waited for, not computed."""
+FETCHERS = 2
+"""Builds fetched at a time: half of the work is waiting, half is done in this process."""
 
 _ASKS_VERSION = re.compile(r"__version__|\bversion\s*\(|importlib.metadata")
 

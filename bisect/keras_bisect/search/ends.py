@@ -131,8 +131,9 @@ def find_ends(
             named_good, named_bad = named_bad, named_good
         lab.listener(Stage("both ends"))
         foresee(lab, named_bad, named_good)
-        # Both at once; one by one they are then known.
-        list(lab.outcomes([script], [named_bad, named_good], tree))
+        # Both at once, with the runs that calibrate them; one by one they are then known.
+        runs = range(repeat.ends)
+        list(lab.samples(script, [(b, n) for b in (named_bad, named_good) for n in runs], tree))
         find_fix = older(lab, named_bad, named_good)
     if find_fix and named_good is None:
         named_good = _newest(lab)

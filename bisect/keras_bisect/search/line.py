@@ -71,7 +71,8 @@ def changes(
         return _every(trial, line)
     if not trial.noisy:
         found = _plain(trial, line, before, after, suspects)
-        if trial.repeated(_runs_wanted(trial, line, found)):
+        around = [build for change in found for build, _ in _around(trial, line, change)]
+        if trial.repeated(_runs_wanted(trial, line, found), also=around):
             return [_found(trial, line, change) for change in found]
         trial.becomes_noisy()
     if {before, after} == TWO:
@@ -117,17 +118,26 @@ def beyond(trial: Trial, line: Sequence[Build], found: Found) -> str | None:
     """What a few builds on both sides of an answer contradict, if they do."""
     position = {build.name: index for index, build in enumerate(line)}
     last, first = position[found.last.name], position[found.first.name]
-    sweep = trial.sweep
-    around = [*range(max(0, last - sweep), last), *range(first + 1, first + 1 + sweep)]
-    builds = [line[index] for index in around if index < len(line)]
-    for build, entry in zip(builds, trial.entries(builds), strict=True):
-        expected = found.before if position[build.name] < last else found.after
+    around = _around(trial, line, Change(last, first, found.before, found.after))
+    entries = trial.entries([build for build, _ in around])
+    for (build, expected), entry in zip(around, entries, strict=True):
         if entry.verdict not in (expected, Verdict.UNTESTABLE):
             return (
                 f"The history changes more than once here: {build}, near this change, is "
                 f"{entry.verdict}."
             )
     return None
+
+
+def _around(
+    trial: Trial, line: Sequence[Build], change: Change[Verdict]
+) -> list[tuple[Build, Verdict]]:
+    """The builds on both sides of a change that are looked at, and what they should show."""
+    before = range(max(0, change.last - trial.sweep), change.last)
+    after = range(change.first + 1, min(len(line), change.first + 1 + trial.sweep))
+    return [(line[place], change.before) for place in before] + [
+        (line[place], change.after) for place in after
+    ]
 
 
 def _plain(
@@ -166,7 +176,7 @@ def _bisect(
     jobs = trial.lab.prober.jobs
     while wanted := search.ask(jobs):
         # What could be asked for next is fetched while these are probed.
-        trial.lab.prefetch(part[index] for index in search.ask(jobs + 2))
+        trial.lab.prefetch(part[index] for index in search.ask(jobs + 1))
         for build, judged in trial.judged([part[index] for index in wanted]):
             told[places[index_of[build.name]]] = judged
             search.tell(index_of[build.name], _testable(judged.verdict))

@@ -40,7 +40,8 @@ LEARN = 12
 """Runs of both ends once something does: the rates of both sides are learned from them."""
 MOST = 60
 """Runs of one build after which it is given up."""
-SWEEP = 2
+SWEEP = 1
+"""Builds on each side of an answer that are looked at, too."""
 MUTE = 3
 """Runs that say neither good nor bad, after which a build is not asked again."""
 
@@ -214,9 +215,15 @@ class Trial:
             if (verdicts := self.shown(build))
         )
 
-    def repeated(self, wanted: Mapping[Build, int]) -> bool:
-        """Run builds until there are so many runs of each; whether each of them always agreed."""
+    def repeated(self, wanted: Mapping[Build, int], also: Iterable[Build] = ()) -> bool:
+        """Run builds until there are so many runs of each; whether each of them always agreed.
+
+        Args:
+            wanted: how many runs of which build.
+            also: builds that will be asked for next: run along with these, if they were not yet.
+        """
         few = [(build, runs - len(self.shown(build))) for build, runs in wanted.items()]
+        few += [(build, 1) for build in also if not self.was_run(build)]
         list(self.run(build for build, missing in few for _ in range(missing)))
         return all(len(set(self.shown(build))) == 1 for build in wanted)
 
