@@ -10,6 +10,7 @@ Public: `bisect`, `timeline`, `date`, `git_log`, `untouched`, `Bisected`, `Timel
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -336,7 +337,7 @@ def git_log(lab: Lab, result: Bisected) -> str:
         UsageError: no commit was tested.
     """
     repository = lab.repository
-    named = [entry for entry in result.log if entry.build.startswith("git:")]
+    named = [entry for entry in result.log if re.fullmatch("git:[0-9a-f]{40}", entry.build)]
     found = next((one for one in result.transitions if one.first.commit), None)
     if repository is None or found is None or not named:
         raise UsageError("No commit was tested, so there is no log for git: see the notes above.")

@@ -295,6 +295,7 @@ def bisect(
     from keras_bisect.api import git_log as log_of
     from keras_bisect.atomic import write_atomic
     from keras_bisect.documents import bisect_document
+    from keras_bisect.errors import KerasBisectError
     from keras_bisect.search.narrow import Grain
     from keras_bisect.search.trial import Repeat
     from keras_bisect.verdict import Match
@@ -313,9 +314,13 @@ def bisect(
             journal=_hunt_folder(subject, out) / "journal.jsonl",
             **options,
         )
-        log = log_of(lab, result) if git_log is not None else ""
-    if git_log is not None:
-        write_atomic(git_log, log)
+        # The log comes after the answer, which must not be lost to what is wrong with the log.
+        log, fault = "", None
+        if git_log is not None:
+            try:
+                log = log_of(lab, result)
+            except KerasBisectError as error:
+                fault = error
     if json_:
         document = bisect_document(
             result.transitions,
@@ -328,6 +333,10 @@ def bisect(
         _write_json(document)
     else:
         _write(screen.bisect_summary(result, subject))
+    if fault is not None:
+        raise fault
+    if git_log is not None:
+        write_atomic(git_log, log)
     return INCONCLUSIVE if result.ambiguous else 0
 
 

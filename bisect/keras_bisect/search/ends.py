@@ -74,6 +74,12 @@ class _Search:
     def outcome(self, build: Build) -> Outcome:
         return self.lab.outcome(self.script, build, self.tree)
 
+    def failure(self, outcome: Outcome) -> Signature | None:
+        """The failure that is looked for, if an outcome shows it."""
+        found = self.recognise(outcome)
+        shown = found is not None and judge(outcome, found).verdict is Verdict.BAD
+        return found if shown else None
+
     def doubted(self, build: Build) -> Iterator[Outcome]:
         """More runs of a build that did not show what it was said to show."""
         runs = DOUBT if self.repeat.runs is None else self.repeat.runs
@@ -195,11 +201,11 @@ def _bad_end(
     first = search.outcome(named)
     for build in (named, *islice(_neighbours(search.lab, named, newer=newer), OUTWARD)):
         outcome = search.outcome(build)
-        signature = search.recognise(outcome)
+        signature = search.failure(outcome)
         seen = first_look(outcome).verdict
         if signature is None and seen is Verdict.GOOD:
-            again = ((one, search.recognise(one)) for one in search.doubted(build))
-            signature = next((found for _, found in again if found is not None), None)
+            again = map(search.failure, search.doubted(build))
+            signature = next((found for found in again if found is not None), None)
         if signature is None and seen is Verdict.UNTESTABLE:
             continue
         if build.name != named.name:
