@@ -26,12 +26,14 @@ from keras_bisect.api import Timeline, date, judged_timeline
 from keras_bisect.atomic import write_atomic
 from keras_bisect.builds.build import Build
 from keras_bisect.builds.store import Source
+from keras_bisect.documents import transition_document
 from keras_bisect.events import Event, Notice, Probed, Stage
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe.prober import Prober, Script, digest
-from keras_bisect.record.journal import Journal
+from keras_bisect.record.journal import Journal, began, ended
 from keras_bisect.search.narrow import Grain
+from keras_bisect.search.session import asked
 from keras_bisect.search.trial import Hints, Trial
 from keras_bisect.transitions import Transition
 from keras_repro import documents
@@ -66,6 +68,9 @@ def hunt(
         listener: told what happens.
     """
     start = time.monotonic()
+    if lab.repository is not None and not search_only:
+        # The first time it takes a while, and goes on during the search.
+        lab.repository.start()
     result = Hunt(build.name, lab.prober.backend, trees, seed)
     source = lab.source(build)
     releases = () if search_only else lab.index.releases()
@@ -82,7 +87,7 @@ def hunt(
             result.findings.append(_written_down(finding, build, out))
             _save(result, result.findings[-1], out)
         if result.findings and not (search_only or found.interrupted):
-            with _journals(lab, result.findings, out, listener):
+            with _journals(lab, build, result.findings, out, listener):
                 _date(lab, result, releases, listener, out)
     except KeyboardInterrupt:
         result.interrupted = True
@@ -170,31 +175,36 @@ def _timelines(lab: Lab, findings: Sequence[Hunted], releases: Sequence[Build]) 
 @contextlib.contextmanager
 def _journals(
     lab: Lab,
+    keras: Build,
     findings: Sequence[Hunted],
     out: Path | None,
     listener: Callable[[Event | Searched], None],
 ) -> Iterator[None]:
     """Let each finding's probes go to its journal, and everything to the listener."""
     with contextlib.ExitStack() as stack:
-        journals = []
-        if out is not None:
-            for hunted in findings:
-                path = hunted.folder / "journal.jsonl"
-                script = digest(hunted.finding.script)
-                journals.append(
-                    stack.enter_context(Journal(path, script, hunted.finding.signature))
-                )
+        journals: list[tuple[Journal, Hunted]] = []
+        for hunted in findings if out is not None else ():
+            finding = hunted.finding
+            path, script = hunted.folder / "journal.jsonl", digest(finding.script)
+            journal = stack.enter_context(Journal(path, script, finding.signature))
+            options = {"keras": keras.name}
+            run = asked(lab, "hunt", finding.script, (None, None), finding.tree, options)
+            journal(began(run))
+            journals.append((journal, hunted))
 
         def tell(event: Event) -> None:
             # Of what else happens nobody could tell which finding it belongs to.
             if isinstance(event, Probed):
-                for journal in journals:
+                for journal, _ in journals:
                     journal(event)
             listener(event)
 
         kept, lab.listener = lab.listener, tell
         try:
             yield
+            for journal, hunted in journals:
+                found = [transition_document(one) for one in hunted.transitions]
+                journal(ended(0, transitions=found))
         finally:
             lab.listener = kept
 

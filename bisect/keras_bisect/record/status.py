@@ -175,10 +175,11 @@ def _lines(status: Status) -> Iterator[str]:
     who = f", process {status.pid}" if status.state == "running" else ""
     again = f", resumed {_times(status.resumed)}" if status.resumed else ""
     yield (
-        f"{run.command} {run.filename}: {status.state}{who}, "
+        f"{f'{run.command} {run.filename}'.strip()}: {status.state}{who}, "
         f"since {status.since:%Y-%m-%d %H:%M:%S} UTC{again}"
     )
-    yield f"  ends    good {run.good or 'not given'}, bad {run.bad or 'not given'}"
+    if run.good or run.bad:
+        yield f"  ends    good {run.good or 'not given'}, bad {run.bad or 'not given'}"
     if status.signature is not None:
         yield f"  failure {status.signature}"
     if status.stage is not None and status.state != "finished":
@@ -193,7 +194,7 @@ def _lines(status: Status) -> Iterator[str]:
         yield f"  {_transition(transition)}"
     if status.code:
         yield f"  exit code {status.code}" + (f": {status.reason}" if status.reason else "")
-    if status.state == "interrupted":
+    if status.state == "interrupted" and run.command == "bisect":
         yield "  It goes on with the same command and --resume."
 
 
