@@ -76,10 +76,10 @@ def history(chance: random.Random, size: int, *, turns: int = 1) -> str:
 )
 def test_a_script_that_fails_at_random_is_bisected_rightly(good: float, bad: float) -> None:
     """Without it a race, or a flaky download, would blame an innocent commit with certainty."""
-    worlds, wrong = 120, []
+    worlds, wrong = 100, []
     for seed in range(worlds):
         chance = random.Random(seed)
-        line = history(chance, chance.choice([12, 90, 700]))
+        line = history(chance, chance.choice([12, 90, 400]))
         world = Moody(line, seed, moods={"G": good, "B": bad})
         [found] = search(world)
         if not is_true(world, found) and not found.between:
@@ -90,7 +90,7 @@ def test_a_script_that_fails_at_random_is_bisected_rightly(good: float, bad: flo
 @pytest.mark.parametrize("noise", [0.05, 0.2])
 def test_several_changes_and_noise_give_one_that_is_there(noise: float) -> None:
     """Without it a history that goes to and fro would get a made-up culprit."""
-    worlds, wrong = 60, 0
+    worlds, wrong = 30, 0
     for seed in range(worlds):
         chance = random.Random(seed)
         line = history(chance, chance.choice([40, 300, 2000]), turns=3)
