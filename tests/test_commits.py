@@ -60,3 +60,22 @@ def test_commits_need_a_repository(tmp_path: Path) -> None:
         bisect(made, Script(SCRIPT), to=Grain.COMMIT)
     with pytest.raises(UsageError, match="--repo"):
         made.resolve("git:HEAD")
+
+
+def test_a_merge_is_looked_into(upstream: Upstream, tmp_path: Path) -> None:
+    """Lost otherwise: a merge of other people's work would be blamed for one commit in it."""
+    files = {**NOW, "keras/api/__init__.py": "", "keras/api/_tf_keras/__init__.py": ""}
+    start = upstream.commit("start", files)
+    upstream("checkout", "--quiet", "-b", "work")
+    upstream.commit("Harmless", {"keras/src/one.py": "x = 1\n"})
+    guilty = upstream.commit("Guilty (#7)", {"keras/src/ops.py": WRONG})
+    upstream.commit("Harmless, too", {"keras/src/two.py": "x = 2\n"})
+    upstream("checkout", "--quiet", "master")
+    upstream.commit("Meanwhile", {"keras/src/three.py": "x = 3\n"})
+    merge = upstream.merge("work", "Merge pull request #8 from someone/work")
+    tip = upstream.commit("Later", {"keras/src/four.py": "x = 4\n"})
+    with Prober() as prober, lab(upstream, tmp_path, prober) as made:
+        ends = {"good": f"git:{start}", "bad": f"git:{tip}"}
+        [found] = bisect(made, Script(SCRIPT), **ends).transitions
+    assert found.culprit is not None and found.culprit.sha == guilty
+    assert any(merge[:10] in note for note in found.notes)

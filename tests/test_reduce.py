@@ -118,3 +118,16 @@ def test_an_effect_that_others_hide_is_found() -> None:
 
     flips: Test = test
     assert smallest(["a", "b", "c"], flips) == ("a",)
+
+
+def test_sets_of_very_many_are_not_searched() -> None:
+    """Without it a day of refactoring would cost hundreds of probes, and end in a set of dozens."""
+    tested = 0
+
+    def test(sets: Sequence[Items]) -> Iterable[tuple[Items, bool]]:
+        nonlocal tested
+        tested += len(sets)
+        return [(one, len(one) > 60) for one in sets]
+
+    assert smallest([str(n) for n in range(100)], test) is None
+    assert tested == 100

@@ -344,6 +344,12 @@ class Repository:
         """Whether a commit is from before the files of public names were part of the repository."""
         return layout.needs_names(self._trees.blobs(commit.sha))
 
+    def fits(self, commit: Commit, names: Source) -> bool:
+        """Whether the public names of a wheel lead to sources that a commit has."""
+        paths = (path for path in names.files if path.endswith(".py"))
+        files = {path: (names.path / path).read_bytes() for path in paths if "/src/" not in path}
+        return layout.fits(self._trees.blobs(commit.sha), files)
+
     def _find(self, rev: str) -> Commit | None:
         if rev in self._seen:
             return self._seen[rev]

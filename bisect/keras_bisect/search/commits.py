@@ -19,7 +19,7 @@ from keras_bisect.builds.build import Build
 from keras_bisect.errors import KerasBisectError, NotCached, Unreachable, UsageError
 from keras_bisect.events import Notice, Stage
 from keras_bisect.history.git import NotInRepository
-from keras_bisect.history.repository import Commit, Repository
+from keras_bisect.history.repository import Commit, Repository, main_parent
 from keras_bisect.lab import Lab
 from keras_bisect.search.bisection import Bisection
 from keras_bisect.search.line import beyond, changes, others
@@ -133,7 +133,40 @@ def _narrow(
                 notes=(*transition.notes, *(note for note in notes if note)),
             )
         )
-    return narrowed
+    return [_inside(trial, repository, one) for one in narrowed]
+
+
+def _inside(trial: Trial, repository: Repository, transition: Transition) -> Transition:
+    """A change that came with a merge, narrowed to the commit that the merge brought, if it did."""
+    if transition.culprit is None:
+        return transition
+    merge = repository.resolve(transition.culprit.sha)
+    before_it = main_parent(merge)
+    brought = [sha for sha in merge.parents if sha != before_it]
+    if before_it is None or len(brought) != 1:
+        return transition
+    side = repository.resolve(brought[0])
+    line = repository.between(repository.merge_base(repository.resolve(before_it), side), side)
+    if len(line) < 2:
+        return transition
+    builds = [build_of(commit) for commit in line]
+    ends = trial.entries([builds[0], builds[-1]])
+    if (ends[0].verdict, ends[1].verdict) != (transition.before, transition.after):
+        # Only what the merge brought together makes the difference.
+        return transition
+    found = changes(trial, builds, transition.before, transition.after)
+    if len(found) != 1 or found[0].between:
+        return transition
+    place = {build.name: commit for build, commit in zip(builds, line, strict=True)}
+    last, first = place[found[0].last.name], place[found[0].first.name]
+    note = f"Merged by {merge.sha[:10]} ({merge.subject[:60]})."
+    return replace(
+        transition,
+        last=replace(transition.last, commit=last.sha),
+        first=replace(transition.first, commit=first.sha),
+        culprit=_culprit(repository, first),
+        notes=(*transition.notes, note),
+    )
 
 
 def _commit(lab: Lab, repository: Repository, build: Build, *, late: bool) -> Commit:

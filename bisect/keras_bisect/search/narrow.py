@@ -23,7 +23,7 @@ from keras_bisect.builds.content import changed
 from keras_bisect.errors import HarnessError
 from keras_bisect.events import Notice, Stage
 from keras_bisect.search.line import beyond, changes, others
-from keras_bisect.search.reduce import smallest
+from keras_bisect.search.reduce import MOST, smallest
 from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Transition, kind_of
 from keras_bisect.verdict import Verdict
@@ -188,6 +188,8 @@ def narrow_to_files(trial: Trial, transition: Transition, last: Build, first: Bu
     found = smallest(candidates, flips, suspects=[*suspected, *trial.hints.files])
     if found is None:
         note = f"None of the {len(candidates)} changed files, nor all, flip the verdict of {last}."
+        if len(candidates) > MOST:
+            note = f"No single one of the {len(candidates)} changed files flips the verdict."
         return replace(transition, notes=(*transition.notes, note))
     trial.hints.files.append(found)
     return replace(transition, files=found)

@@ -15,9 +15,14 @@ Test = Callable[[Sequence[Items]], Iterable[tuple[Items, bool]]]
 
 Whoever asked may stop listening."""
 
+MOST = 40
+"""Items of which sets are looked for: of more, it would take hundreds of tests."""
+
 
 def smallest(items: Sequence[str], test: Test, *, suspects: Sequence[Items] = ()) -> Items | None:
     """A smallest set of `items` with the effect; None if even all of them together do not have it.
+
+    Of more than `MOST` items only single ones are tried.
 
     A single item is found if there is one. Otherwise the set is 1-minimal: it loses the effect when
     any one item is taken out (delta debugging, Zeller and Hildebrandt 2002; the smallest of all
@@ -34,7 +39,7 @@ def smallest(items: Sequence[str], test: Test, *, suspects: Sequence[Items] = ()
     for singles in (first, others):
         if (found := _first(singles, test)) is not None:
             return found
-    if len(whole) < 2 or _first([whole], test) is None:
+    if not 2 <= len(whole) <= MOST or _first([whole], test) is None:
         return None
     return _minimise(whole, test)
 
