@@ -642,9 +642,11 @@ def test_a_fault_stops_the_others(build: Source, tmp_path: Path) -> None:
 # -- interrupted ---------------------------------------------------------------
 
 PROGRAM = """
-import sys
+import signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
+# A shell starts its background jobs, and so this test run, with it ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from keras_bisect.probe.prober import Prober, Script, Task
 from keras_bisect.probe.worker import Worker
 from probing import fake_keras, script
