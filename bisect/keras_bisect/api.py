@@ -273,7 +273,18 @@ def _between(
             )
             for one in found
         ]
-    return [finer for one in coarse for finer in date(trial, one, named, to)]
+    return [
+        finer
+        for one in coarse
+        for finer in _finer(
+            trial,
+            one,
+            named[one.last.release or ""],
+            named[one.first.release or ""],
+            to,
+            every_change,
+        )
+    ]
 
 
 def _place(build: Build) -> Place:

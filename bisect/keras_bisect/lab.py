@@ -114,6 +114,8 @@ class Lab:
         self.listener = listener
         self.probes = 0
         """Probes made so far, without those that were known already."""
+        self.in_their_time: set[str] = set()
+        """Builds that were probed in an environment of their own time."""
         self._copies = False
         self._known: dict[_Key, _Known] = {}
         self._lock = threading.Lock()
@@ -396,6 +398,7 @@ class Lab:
         except EraUnavailable as error:
             self.listener(Notice(f"{task.source.build}: {error}"))
             return outcome
+        self.in_their_time.add(task.source.build.name)
         return self.prober.run(task.script, task.source, task.tree, python=era.python)
 
     def _begin_again(self, script: Script) -> None:

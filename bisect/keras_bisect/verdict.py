@@ -220,6 +220,11 @@ class Match:
         return Failure.of(outcome)
 
 
+def is_exit_code(signature: Signature) -> bool:
+    """Whether a failure is known by its exit code alone: half of a change may give the same."""
+    return isinstance(signature, Failure) and not signature.type and signature.ended is Ended.EXIT
+
+
 def normalise(message: str) -> str:
     """A message without what changes from run to run: addresses, numbers, paths, white space.
 

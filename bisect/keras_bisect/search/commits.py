@@ -22,7 +22,7 @@ from keras_bisect.history.git import NotInRepository
 from keras_bisect.history.repository import Commit, Repository, main_parent
 from keras_bisect.lab import Lab
 from keras_bisect.search.bisection import Bisection
-from keras_bisect.search.line import beyond, changes, others
+from keras_bisect.search.line import beyond, changes, others, two_times
 from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Culprit, Transition, kind_of
 from keras_bisect.verdict import Verdict
@@ -117,7 +117,7 @@ def _narrow(
     narrowed = []
     for one in found:
         older_one, newer_one = line[place[one.last.name]], line[place[one.first.name]]
-        notes = (others(trial, builds, found), beyond(trial, builds, one))
+        notes = (others(trial, builds, found), beyond(trial, builds, one), two_times(trial, one))
         narrowed.append(
             replace(
                 transition,
@@ -146,7 +146,12 @@ def _inside(trial: Trial, repository: Repository, transition: Transition) -> Tra
     if before_it is None or len(brought) != 1:
         return transition
     side = repository.resolve(brought[0])
-    line = repository.between(repository.merge_base(repository.resolve(before_it), side), side)
+    try:
+        base = repository.merge_base(repository.resolve(before_it), side)
+    except (UsageError, *ABSENT):
+        # Two histories that have nothing in common, or a clone that ends before they meet.
+        return transition
+    line = repository.between(base, side)
     if len(line) < 2:
         return transition
     builds = [build_of(commit) for commit in line]

@@ -316,4 +316,7 @@ def _stepping(
         position = following
         step *= 2
     tried = ", ".join(seen) or "there is none"
-    raise NotReproduced(f"No release before {start} {does} ({tried}). Give a build with {flag}.")
+    raise NotReproduced(
+        f"None of the releases before {start} that were tried {does} ({tried}). `keras-repro "
+        f"timeline` looks at all; or give a build with {flag}."
+    )

@@ -8,7 +8,7 @@ What a person suspects is tried first by a detour that cannot change the answer:
 searched with the suspected positions and their neighbours alone, and what is left between two of
 them after that is searched as ever.
 
-Public: `Found`, `changes`, `beyond`, `others`.
+Public: `Found`, `changes`, `beyond`, `others`, `two_times`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Entry, Tally, line_of
 from keras_bisect.verdict import Judged, Verdict
 
-__all__ = ["Found", "beyond", "changes", "others"]
+__all__ = ["Found", "beyond", "changes", "others", "two_times"]
 
 EVERY = 64
 """Builds of a line that are probed where every change is looked for."""
@@ -138,6 +138,18 @@ def _around(
     return [(line[place], change.before) for place in before] + [
         (line[place], change.after) for place in after
     ]
+
+
+def two_times(trial: Trial, found: Found) -> str | None:
+    """A note where the two builds of an answer were judged in different environments."""
+    last, first = (build.name in trial.lab.in_their_time for build in (found.last, found.first))
+    if last == first:
+        return None
+    old = found.last if last else found.first
+    return (
+        f"{old} does not import here and was judged in an environment of its time, its neighbour "
+        "in this one: the environment may be what makes the difference, and not Keras."
+    )
 
 
 def _plain(
@@ -268,6 +280,9 @@ def _found(trial: Trial, line: Sequence[Build], change: Change[Verdict]) -> Foun
 
 def others(trial: Trial, line: Sequence[Build], found: Sequence[Found]) -> str | None:
     """A note on changes that were seen on a line besides those that were found."""
+    if trial.noisy:
+        # Single runs of such a script contradict each other without any change.
+        return None
     seen = [trial.entries_seen[b.name] for b in line if b.name in trial.entries_seen]
     tested = [entry for entry in seen if entry.verdict is not Verdict.UNTESTABLE]
     turns = sum(a.verdict is not b.verdict for a, b in pairwise(tested))

@@ -22,11 +22,11 @@ from keras_bisect.builds.build import Build
 from keras_bisect.builds.content import changed
 from keras_bisect.errors import HarnessError
 from keras_bisect.events import Notice, Stage
-from keras_bisect.search.line import beyond, changes, others
+from keras_bisect.search.line import beyond, changes, others, two_times
 from keras_bisect.search.reduce import MOST, smallest
 from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Transition, kind_of
-from keras_bisect.verdict import Verdict
+from keras_bisect.verdict import Verdict, is_exit_code, normalise
 
 __all__ = ["Grain", "narrow_to_files", "narrow_to_nightlies"]
 
@@ -66,7 +66,7 @@ def narrow_to_nightlies(
     here = changes(trial, part, transition.before, transition.after, every=every)
     for one in here:
         trial.hints.nightlies.append((one.last.name, one.first.name))
-        notes = (others(trial, part, here), beyond(trial, line, one))
+        notes = (others(trial, part, here), beyond(trial, line, one), two_times(trial, one))
         found.append(
             replace(
                 transition,
@@ -178,14 +178,23 @@ def narrow_to_files(trial: Trial, transition: Transition, last: Build, first: Bu
         note = f"{last} and {first} have the same sources: Keras' files make no difference."
         return replace(transition, notes=(*transition.notes, note))
 
+    like = trial.entries_seen.get(first.name)
+    strict = like is not None and like.verdict is Verdict.BAD and is_exit_code(trial.signature)
+
     def flips(sets: Sequence[tuple[str, ...]]) -> Iterator[tuple[tuple[str, ...], bool]]:
         """Which sets flip the verdict, as the probes end."""
         named = {trial.lab.mix(before, after, files): files for files in sets}
         for build, judged in trial.judged(list(named)):
-            yield named[build], judged.verdict is transition.after
+            same = not strict or like is None or normalise(judged.detail) == normalise(like.detail)
+            yield named[build], judged.verdict is transition.after and same
 
     suspected = [(file,) for file in trial.hints.suspects if file in candidates]
-    found = smallest(candidates, flips, suspects=[*suspected, *trial.hints.files])
+    tried_first = [*suspected, *trial.hints.files]
+    found = smallest(candidates, flips, suspects=tried_first)
+    if found is None and strict:
+        # What is printed may depend on more than the failure.
+        strict = False
+        found = smallest(candidates, flips, suspects=tried_first)
     if found is None:
         note = f"None of the {len(candidates)} changed files, nor all, flip the verdict of {last}."
         if len(candidates) > MOST:

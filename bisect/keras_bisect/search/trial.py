@@ -37,7 +37,7 @@ __all__ = ["Hints", "Repeat", "Trial"]
 ENDS = 2
 """Runs of both ends, while nothing contradicts."""
 LEARN = 12
-"""Runs of both ends once something does: the rates of both sides are learned from them."""
+"""Runs of both ends once something does, and as many again until they tell both sides apart."""
 MOST = 60
 """Runs of one build after which it is given up."""
 SWEEP = 1
@@ -230,7 +230,9 @@ class Trial:
     def calibrate(self, good: Build, bad: Build) -> None:
         """Learn from two builds that are known to be good and bad whether the script is noisy."""
         self._ends = {Verdict.GOOD: good, Verdict.BAD: bad}
-        if not self.repeated(dict.fromkeys((good, bad), self.repeat.ends)):
+        self.repeated(dict.fromkeys((good, bad), self.repeat.ends))
+        # An end may have shown what it is said to be in a later run than these.
+        if any(set(self.shown(end)) != {side} for side, end in self._ends.items()):
             self.becomes_noisy()
 
     def becomes_noisy(self) -> None:
@@ -239,7 +241,10 @@ class Trial:
             return
         self.noisy = True
         ends = list(self._ends.values())
-        self.repeated(dict.fromkeys(ends, LEARN))
+        for runs in range(LEARN, MOST, LEARN):
+            self.repeated(dict.fromkeys(ends, runs))
+            if self._apart():
+                break
         counted = "; ".join(
             f"{build}: bad in {self.shown(build).count(Verdict.BAD)} of {len(self.shown(build))}"
             for build in ends
@@ -247,6 +252,12 @@ class Trial:
         self.lab.listener(
             Notice(f"The script does not always show the same ({counted} runs). It is repeated.")
         )
+
+    def _apart(self) -> bool:
+        """Whether some runs of a build would tell which side it is of."""
+        sides = self.sides(Verdict.GOOD, Verdict.BAD)
+        seldom, often = (sides.belongs_new(counts) for counts in (Counts(LEARN, 0), Counts(0, 4)))
+        return seldom <= self.repeat.doubt and often >= 1 - self.repeat.doubt
 
     def is_end(self, build: Build) -> bool:
         """Whether a build is one of the two that calibration runs were made of."""
@@ -281,6 +292,9 @@ class Trial:
     def _inferred(self, build: Build, sides: Sides) -> Judged | None:
         shown = self.shown(build)
         bad, good = shown.count(Verdict.BAD), shown.count(Verdict.GOOD)
+        for side, end in self._ends.items():
+            if self.content(end) == self.content(build):
+                return Judged(side, f"bad in {bad} of {len(shown)} runs")
         if not bad and not good:
             if len(shown) < MUTE and Verdict.UNTESTABLE not in shown:
                 return None
