@@ -305,6 +305,11 @@ def _finer(
     elif not dated:
         # A folder or the installed Keras: there is nothing between it and another but files.
         found = [transition]
+    elif to >= Grain.COMMIT and lab.repository is not None and _is_patch(last, first):
+        # Made on a branch of its own, which need not hold the commits of any nightly.
+        found = narrow_to_commits(trial, transition, last, first, every=every)
+        if not any(one.first.commit for one in found):
+            found = narrow_to_nightlies(trial, transition, last, first, every=every)
     else:
         found = narrow_to_nightlies(trial, transition, last, first, every=every)
         if to is Grain.COMMIT or (to > Grain.COMMIT and lab.repository is not None):
@@ -316,6 +321,13 @@ def _finer(
     if to < Grain.FILE:
         return found
     return [_to_files(trial, one, last, first) for one in found]
+
+
+def _is_patch(last: Build, first: Build) -> bool:
+    """Whether two releases differ in the last number only."""
+    if last.version is None or first.version is None or "nightly" in (last.kind, first.kind):
+        return False
+    return last.version.release[:2] == first.version.release[:2]
 
 
 def _sides(lab: Lab, transition: Transition, last: Build, first: Build) -> tuple[Build, Build]:
