@@ -434,7 +434,7 @@ def test_a_commit_before_public_names_takes_those_of_a_wheel(
     }
     public = {"keras/__init__.py": "from keras.src.ops import add\n\n__version__ = '3.0.0.dev1'\n"}
     names = nightly(tmp_path / "n", stamped(tip), built | public)
-    source = repository.tree(tip, Store(cache), names=names)
+    source = repository.tree(tip, Store(cache), names=[names])
     assert source.files == names.files
     assert source.content == names.content
     assert repository.commit_of_nightly(names).commit == tip
@@ -525,15 +525,3 @@ def test_the_default_branch_is_the_project_s(
     upstream("-C", str(clone), "checkout", "--quiet", "-b", "mine")
     upstream("-C", str(clone), "commit", "--quiet", "--allow-empty", "-m", "local")
     assert Repository(clone, cache).tip().sha == pushed
-
-
-def test_public_names_are_taken_from_a_wheel_that_leads_to_what_is_there() -> None:
-    """Without it a commit on the day on which a module was moved could not be imported."""
-    names = {
-        "keras/ops/__init__.py": b"from keras.src.ops import add\n",
-        "keras/tree/__init__.py": b"from keras.src.utils.tree import flatten\n",
-        "keras/src/utils/tree.py": b"from keras.src.gone import nothing\n",
-    }
-    assert layout.fits({"keras/ops.py", "keras/utils/tree.py"}, names)
-    assert layout.fits({"keras/ops/__init__.py", "keras/utils/tree.py"}, names)
-    assert not layout.fits({"keras/ops.py", "keras/tree/__init__.py"}, names)

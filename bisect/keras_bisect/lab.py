@@ -182,17 +182,13 @@ class Lab:
         if build.kind != "commit" or self.repository is None:
             return self.store.get(build)
         commit = self.repository.resolve(build.name.removeprefix("git:"))
-        names = None
+        names: list[Source] = []
         if self.repository.needs_names(commit):
-            # The public names of its time are those of the nightly before it, or else, where a
-            # module was moved since that was made, of the one after.
             line = self.index.nightlies()
             older = [n for n in line if n.made and n.made <= commit.commit_date]
-            near = [*older[-1:], *line[len(older) : len(older) + 1]]
-            found = (self.store.get(one) for one in near)
-            names = next((one for one in found if self.repository.fits(commit, one)), None)
-            if names is None and near:
-                names = self.store.get(near[0])
+            for near in (*older[-1:], *line[len(older) : len(older) + 1]):
+                with contextlib.suppress(BrokenBuild):
+                    names.append(self.store.get(near))
         return self.repository.tree(commit, self.store, names=names)
 
     # -- probes ----------------------------------------------------------------------------------

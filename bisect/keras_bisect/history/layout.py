@@ -9,16 +9,16 @@ build (`content`), and fails in the same files, as a nightly with the same sourc
     from 2024-04-22 the same, with `keras/api/_tf_keras/` moved to `keras/_tf_keras/`
     from 2025-04-22 (#21187) the same, with all that is in `keras/api/` moved to `keras/`
 
-The rewriting of the first can be undone, which is how the commit of such a wheel is recognised.
+The rewriting of the first can be undone, which is how the commit of such a wheel is recognised. Its
+public names are those of the nightlies on both sides of it (`names.py`).
 
-Public: `as_wheel`, `fits`, `is_keras`, `needs_names`, `RECIPE`, `VERSION`, `Hashes`, `as_built`,
+Public: `as_wheel`, `is_keras`, `needs_names`, `RECIPE`, `VERSION`, `Hashes`, `as_built`,
 `as_written`, `git_hash`.
 """
 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Container, Mapping
 
 from keras_bisect.builds.store import Source
@@ -30,13 +30,12 @@ __all__ = [
     "as_built",
     "as_wheel",
     "as_written",
-    "fits",
     "git_hash",
     "is_keras",
     "needs_names",
 ]
 
-VERSION = 1
+VERSION = 2
 """To be raised with whatever changes what `as_wheel` makes: such trees are kept by it."""
 
 NOW, THEN = "keras/src/", "keras/"
@@ -52,9 +51,6 @@ NOT_PACKAGED = b"This file should NEVER be packaged"
 
 RECIPE = "pip_build.py"
 """What makes the wheel. It is not part of one, but tells which way it is made."""
-
-PUBLIC = re.compile(rb"^from keras\.src\.([\w.]+) import", re.MULTILINE)
-"""In a file of public names: where a name comes from."""
 
 MOVES_LEGACY = b"def move_tf_keras_directory("
 LEGACY = "_tf_keras/"
@@ -75,11 +71,10 @@ def as_wheel(tree: Mapping[str, bytes], names: Mapping[str, bytes]) -> dict[str,
 
     Args:
         tree: path -> bytes, of the sources of the commit and of its `RECIPE`.
-        names: path -> bytes of a wheel of its time, whose public names are taken if the commit
-            has none.
+        names: path -> bytes of the files of public names, which are taken if the commit has none.
     """
     if needs_names(tree):
-        files = {path: data for path, data in names.items() if not path.startswith(NOW)}
+        files = dict(names)
         for path, data in tree.items():
             if path == RECIPE:
                 continue
@@ -100,23 +95,6 @@ def as_wheel(tree: Mapping[str, bytes], names: Mapping[str, bytes]) -> dict[str,
         public = API + "__init__.py"
         files[public] = files[public].replace(b"from keras.api import _tf_keras", b"")
     return files
-
-
-def fits(tree: Container[str], names: Mapping[str, bytes]) -> bool:
-    """Whether the files of public names of a wheel lead to sources that a commit has.
-
-    Args:
-        tree: the paths of the commit, as it lay in git before 2024-04-16.
-        names: path -> bytes of the wheel.
-    """
-    for path, data in names.items():
-        if path.startswith(NOW) or not path.endswith(".py"):
-            continue
-        for module in PUBLIC.findall(data):
-            file = THEN + module.decode().replace(".", "/")
-            if f"{file}.py" not in tree and f"{file}/__init__.py" not in tree:
-                return False
-    return True
 
 
 class Hashes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Self
@@ -324,14 +324,15 @@ class Repository:
 
     # -- trees ---------------------------------------------------------------------------
 
-    def tree(self, commit: Commit, store: Store, *, names: Source | None = None) -> Source:
+    def tree(self, commit: Commit, store: Store, *, names: Sequence[Source] = ()) -> Source:
         """The sources of a commit as its wheel would hold them, kept in the store.
 
         Args:
             commit: which one.
             store: where they are kept; a second time nothing is read from git.
-            names: for a commit before 2024-04-16 (see `needs_names`), a nightly or a release of its
-                time, whose files of public names are used. Ignored for any other commit.
+            names: for a commit before 2024-04-16 (see `needs_names`), the nightlies before and
+                after it, or one of its time, from which it gets its public names (`names.py`).
+                Ignored for any other commit.
 
         Raises:
             UsageError: it is no Keras 3; or it needs `names`, and there are none.
@@ -343,12 +344,6 @@ class Repository:
     def needs_names(self, commit: Commit) -> bool:
         """Whether a commit is from before the files of public names were part of the repository."""
         return layout.needs_names(self._trees.blobs(commit.sha))
-
-    def fits(self, commit: Commit, names: Source) -> bool:
-        """Whether the public names of a wheel lead to sources that a commit has."""
-        paths = (path for path in names.files if path.endswith(".py"))
-        files = {path: (names.path / path).read_bytes() for path in paths if "/src/" not in path}
-        return layout.fits(self._trees.blobs(commit.sha), files)
 
     def _find(self, rev: str) -> Commit | None:
         if rev in self._seen:

@@ -16,6 +16,7 @@ from keras_bisect.history import layout
 from keras_bisect.history.clone import Clone
 from keras_bisect.history.commit import Commit
 from keras_bisect.history.git import NotInRepository, texts
+from keras_bisect.history.names import names_between
 
 __all__ = ["Trees"]
 
@@ -34,13 +35,14 @@ class Trees:
         self._mutex = threading.Lock()
         self._contents: dict[str, bytes] = {}
 
-    def get(self, commit: Commit, store: Store, names: Source | None) -> Source:
+    def get(self, commit: Commit, store: Store, names: Sequence[Source]) -> Source:
         """The sources of a commit, kept in the store: see `Repository.tree`."""
         build = Build("commit", f"git:{commit.sha}")
         key = f"git{layout.VERSION}-{commit.sha}"
-        if names is None or not layout.needs_names(self.blobs(commit.sha)):
-            return store.keep(build, key, lambda: self._files(commit, None))
-        return store.keep(build, f"{key}-{names.exact[:12]}", lambda: self._files(commit, names))
+        if not layout.needs_names(self.blobs(commit.sha)):
+            names = ()
+        key = "-".join((key, *(wheel.exact[:12] for wheel in names)))
+        return store.keep(build, key, lambda: self._files(commit, names))
 
     def blobs(self, sha: str) -> Mapping[str, str]:
         """The sources of a commit and its recipe: path -> the hash that git gives the file."""
@@ -58,19 +60,22 @@ class Trees:
             self._blobs[sha] = found
         return found
 
-    def _files(self, commit: Commit, names: Source | None) -> Mapping[str, bytes]:
+    def _files(self, commit: Commit, names: Sequence[Source]) -> Mapping[str, bytes]:
         blobs = self.blobs(commit.sha)
         if not layout.is_keras(blobs):
             raise UsageError(
                 f"git:{commit.sha[:10]} is no Keras 3: it has no keras/src/version.py."
             )
-        if names is None and layout.needs_names(blobs):
+        if not names and layout.needs_names(blobs):
             raise UsageError(
                 f"git:{commit.sha[:10]} cannot be tested by itself: before 2024-04-16 the public "
                 "names of Keras were made with the wheel. A nightly of its time has them."
             )
-        others = {path: (names.path / path).read_bytes() for path in names.files} if names else {}
-        return layout.as_wheel(self._read(commit.sha, blobs), others)
+        tree = self._read(commit.sha, blobs)
+        wheels = [
+            {path: (wheel.path / path).read_bytes() for path in wheel.files} for wheel in names
+        ]
+        return layout.as_wheel(tree, names_between(tree, wheels[0], wheels[-1]) if wheels else {})
 
     def _read(self, sha: str, blobs: Mapping[str, str]) -> dict[str, bytes]:
         """The contents of files: path -> hash becomes path -> bytes.
