@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import SequenceMatcher
+from itertools import takewhile
 
 __all__ = ["names_between"]
 
@@ -67,10 +68,12 @@ def _merged(old: list[str], new: list[str], stays: Callable[[str], bool]) -> Ite
             yield from new[j1:j2]
         else:
             rest = [line for line in new[j1:j2] if not LINE.fullmatch(line)]
-            both = {*old[i1:i2], *new[j1:j2]}
+            head = list(takewhile(lambda line: not LINE.fullmatch(line), new[j1:j2]))
+            yield from head
             # namex sorts them.
+            both = {*old[i1:i2], *new[j1:j2]}
             yield from sorted(line for line in both if LINE.fullmatch(line) and stays(line))
-            yield from rest
+            yield from rest[len(head) :]
 
 
 def _stays(line: str, path: str, tree: Mapping[str, bytes], files: Iterable[str]) -> bool:
