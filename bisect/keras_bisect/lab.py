@@ -42,6 +42,9 @@ __all__ = ["Lab", "ScriptWrites", "Wanted", "folder_of"]
 FETCHERS = 2
 """Builds fetched at a time: half of the work is waiting, half is done in this process."""
 
+AHEAD = 8
+"""Builds that are fetched before they are wanted."""
+
 _ASKS_VERSION = re.compile(r"__version__|\bversion\s*\(|importlib.metadata")
 
 
@@ -211,10 +214,16 @@ class Lab:
             tree: the tree implementation.
             share: see `Prober.run_all`.
         """
-        self.prefetch(builds)
+
+        def wanted() -> Iterator[Wanted]:
+            for place, build in enumerate(builds):
+                # Who asked may stop listening, so not all of them are fetched at once.
+                self.prefetch(builds[place : place + AHEAD])
+                source = self._had(build)
+                yield from (Wanted(script, build.name, source) for script in scripts)
+
         named = {build.name: build for build in builds}
-        runs = (Wanted(script, b.name, self._had(b)) for b in builds for script in scripts)
-        for run, outcome in self.runs(runs, tree, share=share):
+        for run, outcome in self.runs(wanted(), tree, share=share):
             yield run.script, named[run.name], outcome
 
     def table(

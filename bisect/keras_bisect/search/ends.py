@@ -1,19 +1,21 @@
 """Both ends of a search: found where nobody named them, verified, and moved where they are broken.
 
 The failure is learned from the bad end, so that comes first. A good end that nobody named is looked
-for release by release, in growing steps, back from the bad one. An end that does not exist (no
-nightly was made on that day) or cannot be tested moves *outward*, away from the other end: what was
-said of it is then surely true of its neighbour, or the search finds out that it is not.
+for in growing steps back from the bad one, and where none of these passes, in all releases before.
+An end that does not exist (no nightly was made on that day) or cannot be tested moves *outward*,
+away from the other end: what was said of it is then surely true of its neighbour, or the search
+finds out that it is not.
 
 Public: `Ends`, `find_ends`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import islice, pairwise
 
 from keras_bisect.builds.build import Build
 from keras_bisect.builds.index import NoSuchNightly
@@ -31,8 +33,12 @@ __all__ = ["Ends", "Recognise", "find_ends"]
 
 OUTWARD = 8
 """Neighbours that are tried instead of an end that cannot be tested."""
-DOUBT = 8
+DOUBT = 16
 """Runs of an end that is not what it was said to be, before that is believed."""
+
+FEW = 8
+"""Builds that are named one by one where none is as it should be."""
+SOMETIMES = "good in some runs only"
 
 Recognise = Callable[[Outcome], Signature | None]
 """The signature of the failure that an outcome shows; None if it shows none."""
@@ -287,6 +293,8 @@ def _gallop(search: _Search, trial: Trial, bad: Build) -> Build:
 
     def passing(build: Build) -> tuple[bool, str]:
         verdict = trial.verdict(build)
+        if verdict is Verdict.GOOD and not trial.passes(build, bad):
+            return False, SOMETIMES
         return verdict is Verdict.GOOD, str(verdict)
 
     return _stepping(search, bad, passing, "passes", "--good")
@@ -295,28 +303,37 @@ def _gallop(search: _Search, trial: Trial, bad: Build) -> Build:
 def _stepping(
     search: _Search, start: Build, wanted: Callable[[Build], tuple[bool, str]], does: str, flag: str
 ) -> Build:
-    """A release before a build that is as wanted, in growing steps back from it."""
+    """A release before a build that is as wanted: in growing steps back, then of all the others."""
     lab = search.lab
     if start.kind == "release":
         older = [b for b in lab.index.releases() if b.version and b.version < start.version]  # type: ignore[operator]
     else:
         made = lab.made(start)
         older = [b for b in lab.index.releases() if made is None or not b.made or b.made < made]
-    step, position = 1, len(older) - 1
-    seen: list[str] = []
-    while position >= 0:
-        following = max(0, position - step)
-        lab.prefetch([older[position], older[following]])
-        found, verdict = wanted(older[position])
-        seen.append(f"{older[position]} {verdict}")
+    newest_first: list[Build] = [*older[::-1]]
+    seen: dict[str, str] = {}
+    steps = [(1 << n) - 1 for n in range(len(older)) if (1 << n) < len(older)]
+    for place, following in pairwise([*steps, len(older) - 1, 0] if older else []):
+        lab.prefetch([newest_first[place], newest_first[following]])
+        found, seen[newest_first[place].name] = wanted(newest_first[place])
         if found:
-            return older[position]
-        if position == 0:
-            break
-        position = following
-        step *= 2
-    tried = ", ".join(seen) or "there is none"
+            return newest_first[place]
+    if SOMETIMES not in seen.values():
+        rest = [build for build in newest_first if build.name not in seen]
+        # All at once; one by one they are then known.
+        lab.table(search.script, rest, search.tree)
+        for build in rest:
+            found, seen[build.name] = wanted(build)
+            if found:
+                return build
     raise NotReproduced(
-        f"None of the releases before {start} that were tried {does} ({tried}). `keras-repro "
-        f"timeline` looks at all; or give a build with {flag}."
+        f"None of the releases before {start} {does} ({_summary(seen)}). Give a build that {does} "
+        f"with {flag}."
     )
+
+
+def _summary(seen: Mapping[str, str]) -> str:
+    """What builds showed, in one line."""
+    if len(seen) <= FEW:
+        return ", ".join(f"{build} {verdict}" for build, verdict in seen.items()) or "there is none"
+    return ", ".join(f"{count} {verdict}" for verdict, count in Counter(seen.values()).items())

@@ -219,8 +219,8 @@ def _believed(trial: Trial, line: Sequence[Build], before: Verdict, after: Verdi
     position = {build.name: index for index, build in enumerate(line)}
     told: set[str] = set()
     for index, build in enumerate(line):
-        # What calibration saw of the ends is in the sides already, and each run counts once.
-        if not trial.was_run(build) or trial.is_end(build) or trial.content(build) in told:
+        # What was seen of the ends is in the sides already, and each run counts once.
+        if not trial.was_run(build) or trial.content(build) in told or trial.side_of(build):
             continue
         told.add(trial.content(build))
         for verdict in trial.shown(build):
@@ -241,6 +241,9 @@ def _believed(trial: Trial, line: Sequence[Build], before: Verdict, after: Verdi
         )
         for place in range(change.last + 1, change.first)
     )
+    if belief.decided:
+        trial.is_sure(before, line[change.last])
+        trial.is_sure(after, line[change.first])
     return Found(
         line[change.last],
         line[change.first],

@@ -35,6 +35,11 @@ STEPS = (0, 1, 2, 4, 8, 16, 32, 64, 128)
 PARTS = 8
 """Parts of a line at whose borders a failure is looked for that no nightly near its release has."""
 
+TOO_NOISY = (
+    "The runs of the script do not tell which nightlies behave like {} ({}). A script that tries "
+    "several times by itself would tell more."
+)
+
 
 class Grain(IntEnum):
     """How far a change is narrowed."""
@@ -103,6 +108,8 @@ def _ends(
     # Both at once; one by one they are then known.
     trial.entries([line[low], line[high]])
     found_low = _near(trial, line, low, -1, transition.before, range(high))
+    if found_low is None and trial.noisy:
+        return TOO_NOISY.format(last, transition.before)
     if found_low is None:
         return (
             f"No nightly before {first} behaves like {last} ({transition.before}), so the "
@@ -113,6 +120,8 @@ def _ends(
     found_high = _near(trial, line, high, +1, transition.after, rest)
     if found_high is None:
         found_high = _inside(trial, line, found_low, high, transition.after)
+    if found_high is None and trial.noisy:
+        return TOO_NOISY.format(first, transition.after)
     if found_high is None:
         return (
             f"No nightly around {first} behaves like it ({transition.after}), so the change "
@@ -178,8 +187,19 @@ def narrow_to_files(trial: Trial, transition: Transition, last: Build, first: Bu
         note = f"{last} and {first} have the same sources: Keras' files make no difference."
         return replace(transition, notes=(*transition.notes, note))
 
+    if trial.noisy and len(candidates) > MOST:
+        note = (
+            f"{len(candidates)} files changed; the script does not always show the same, so they "
+            "were not tried."
+        )
+        return replace(transition, notes=(*transition.notes, note))
+
     like = trial.entries_seen.get(first.name)
-    strict = like is not None and like.verdict is Verdict.BAD and is_exit_code(trial.signature)
+    # Half of a change can fail in a way of its own, and a verdict does not always tell that.
+    strict = like is not None and (
+        like.verdict is Verdict.DIFFERENT
+        or (like.verdict is Verdict.BAD and is_exit_code(trial.signature))
+    )
 
     def flips(sets: Sequence[tuple[str, ...]]) -> Iterator[tuple[tuple[str, ...], bool]]:
         """Which sets flip the verdict, as the probes end."""

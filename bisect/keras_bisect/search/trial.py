@@ -38,6 +38,10 @@ ENDS = 2
 """Runs of both ends, while nothing contradicts."""
 LEARN = 12
 """Runs of both ends once something does, and as many again until they tell both sides apart."""
+SAMPLES = 4
+"""Runs by which two builds that are not told apart yet are run further."""
+UNLIKELY = 0.03
+"""How probable a good end must be for more runs of it: there are other releases to try."""
 MOST = 60
 """Runs of one build after which it is given up."""
 SWEEP = 1
@@ -139,6 +143,7 @@ class Trial:
         self._shown: dict[str, dict[int, Judged]] = {}
         self._contents: dict[str, str] = {}
         self._ends: dict[Verdict, Build] = {}
+        self._sure: dict[Verdict, list[Build]] = {}
 
     # -- verdicts --------------------------------------------------------------------------------
 
@@ -202,10 +207,7 @@ class Trial:
 
     def shown(self, build: Build) -> list[Verdict]:
         """What the runs of a build, or of one with its content, showed, in their order."""
-        if not self.was_run(build):
-            return []
-        shown = self._runs(build)
-        return [shown[sample].verdict for sample in sorted(shown)]
+        return _verdicts(self._runs(build)) if self.was_run(build) else []
 
     def tallies(self, builds: Iterable[Build]) -> tuple[Tally, ...]:
         """How often each of the builds that were run showed what."""
@@ -235,6 +237,32 @@ class Trial:
         if any(set(self.shown(end)) != {side} for side, end in self._ends.items()):
             self.becomes_noisy()
 
+    def passes(self, build: Build, bad: Build) -> bool:
+        """Whether a build that passed once is a good one, and not a bad one in luck.
+
+        Both are run until they surely differ, or surely do not.
+
+        Args:
+            build: what passed.
+            bad: a build that fails, at least in some runs.
+        """
+        if self.repeat.runs is not None:
+            return self.repeated({build: self.repeat.runs})
+        bads = Counter(verdict for seen in self._shown.values() for verdict in _verdicts(seen))
+        self.repeated({bad: ENDS, build: self.repeat.neighbour(max(ENDS, bads[Verdict.BAD]))})
+        while True:
+            here, there = ({*self.shown(one)} for one in (build, bad))
+            if here == {Verdict.GOOD} and there == {Verdict.BAD}:
+                return True
+            own, other = (self._counts(one, Verdict.GOOD, Verdict.BAD) for one in (build, bad))
+            apart = Sides().apart(own, other)
+            if apart >= 1 - self.repeat.doubt:
+                return True
+            if apart < UNLIKELY or own.runs >= MOST:
+                return False
+            more = own.runs + SAMPLES
+            self.repeated({build: more, bad: max(more, other.runs)})
+
     def becomes_noisy(self) -> None:
         """From now on one run is no verdict."""
         if self.noisy:
@@ -259,19 +287,33 @@ class Trial:
         seldom, often = (sides.belongs_new(counts) for counts in (Counts(LEARN, 0), Counts(0, 4)))
         return seldom <= self.repeat.doubt and often >= 1 - self.repeat.doubt
 
-    def is_end(self, build: Build) -> bool:
-        """Whether a build is one of the two that calibration runs were made of."""
-        return any(self.content(end) == self.content(build) for end in self._ends.values())
+    def is_sure(self, side: Verdict, build: Build) -> None:
+        """A build that was found to be of a side: from now on its runs say what this side does."""
+        self._sure.setdefault(side, []).append(build)
+
+    def side_of(self, build: Build) -> Verdict | None:
+        """The side of a build whose runs say what this side does: see `sides`."""
+        content = self.content(build)
+        for side, builds in self._sides().items():
+            if any(self.content(one) == content for one in builds):
+                return side
+        return None
 
     def sides(self, before: Verdict, after: Verdict) -> Sides:
-        """What calibration showed of builds before and after a change."""
+        """What the ends, and builds that are as sure, showed of both sides of a change."""
 
         def counts(side: Verdict) -> Counts:
-            end = self._ends.get(side)
-            shown = self.shown(end) if end is not None else []
-            return Counts(shown.count(before), shown.count(after))
+            builds = {self.content(one): one for one in self._sides().get(side, ())}
+            return sum((self._counts(one, before, after) for one in builds.values()), Counts())
 
         return Sides(counts(before), counts(after))
+
+    def _sides(self) -> dict[Verdict, list[Build]]:
+        return {side: [end, *self._sure.get(side, ())] for side, end in self._ends.items()}
+
+    def _counts(self, build: Build, before: Verdict, after: Verdict) -> Counts:
+        shown = self.shown(build)
+        return Counts(shown.count(before), shown.count(after))
 
     def _decided(self, builds: Sequence[Build]) -> Iterator[tuple[Build, Judged]]:
         """The verdicts of builds, each from as many runs as it takes."""
@@ -292,9 +334,9 @@ class Trial:
     def _inferred(self, build: Build, sides: Sides) -> Judged | None:
         shown = self.shown(build)
         bad, good = shown.count(Verdict.BAD), shown.count(Verdict.GOOD)
-        for side, end in self._ends.items():
-            if self.content(end) == self.content(build):
-                return Judged(side, f"bad in {bad} of {len(shown)} runs")
+        side = self.side_of(build)
+        if side is not None:
+            return Judged(side, f"bad in {bad} of {len(shown)} runs")
         if not bad and not good:
             if len(shown) < MUTE and Verdict.UNTESTABLE not in shown:
                 return None
@@ -309,3 +351,8 @@ class Trial:
         if len(shown) >= MOST:
             return Judged(Verdict.UNTESTABLE, f"{said}, which is neither good nor bad")
         return None
+
+
+def _verdicts(shown: Mapping[int, Judged]) -> list[Verdict]:
+    """The verdicts of runs in their order."""
+    return [shown[sample].verdict for sample in sorted(shown)]
