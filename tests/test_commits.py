@@ -9,7 +9,13 @@ import pytest
 from keras_bisect import Grain, Index, Lab, Prober, Script, Store, bisect
 from keras_bisect.errors import UsageError
 from keras_bisect.history.repository import Repository
+from keras_bisect.search.commits import narrow_to_commits
+from keras_bisect.search.trial import Trial
+from keras_bisect.transitions import Place, Transition
+from keras_bisect.verdict import Failure, Verdict
 from upstream import NOW, Upstream
+from worlds import CULPRIT, OUTCOMES, World
+from worlds import SCRIPT as MADE_UP
 
 RIGHT, WRONG = "def add(x, y):\n    return x + y\n", "def add(x, y):\n    return x - y\n"
 SCRIPT = "import sys\nimport keras\nfrom keras.src.ops import add\nsys.exit(add(1, 2) != 3)\n"
@@ -79,3 +85,30 @@ def test_a_merge_is_looked_into(upstream: Upstream, tmp_path: Path) -> None:
         [found] = bisect(made, Script(SCRIPT), **ends).transitions
     assert found.culprit is not None and found.culprit.sha == guilty
     assert any(merge[:10] in note for note in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("line", "between"),
+    [("UGGGBBU", 0), ("UUGBBBB", 0), ("UUBBBBB", 1), ("GGGGUUU", 2), ("UUU", 1)],
+)
+def test_a_commit_that_cannot_be_tested_is_no_dead_end(
+    upstream: Upstream, tmp_path: Path, line: str, between: int
+) -> None:
+    """Lost otherwise: where a tag lacks what its wheel has, every search would end at nightlies."""
+    shas = [
+        upstream.commit(f"commit {n}", {**NOW, CULPRIT: f"{letter} {n}"})
+        for n, letter in enumerate(line)
+    ]
+    upstream("tag", "v3.0.0", shas[0])
+    upstream("tag", "v3.1.0", shas[-1])
+    world = World("")
+    good, bad = world.release("3.0.0", 0, "G"), world.release("3.1.0", 9, "B")
+    made = world.lab(Repository(upstream.path, tmp_path / "cache"))
+    trial = Trial(made, MADE_UP, Failure.of(OUTCOMES["B"]))
+    ends = (Verdict.GOOD, Verdict.BAD)
+    whole = Transition("introduced", *ends, Place(release="3.0.0"), Place(release="3.1.0"))
+    [found] = narrow_to_commits(trial, whole, good, bad)
+    low, high = shas.index(found.last.commit or ""), shas.index(found.first.commit or "")
+    assert len(found.between) == high - low - 1 == between
+    assert (found.culprit is None) == bool(between)
+    assert "B" not in line[: high - between] and "G" not in line[low + 1 :]

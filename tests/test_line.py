@@ -199,3 +199,31 @@ def test_what_lies_around_an_answer_is_looked_at() -> None:
     trial = Trial(calm.lab(), SCRIPT, BAD)
     [found] = changes(trial, calm.nightlies(), G, B)
     assert beyond(trial, calm.nightlies(), found) is None
+
+
+def test_a_failure_of_another_kind_is_a_change_of_its_own_under_noise() -> None:
+    """Without it a script that is flaky would hide where its failure turns into another."""
+    for seed in range(10):
+        chance = random.Random(seed)
+        one, two = sorted(chance.sample(range(10, 190), 2))
+        line = "G" * one + "D" * (two - one) + "B" * (200 - two)
+        world = Moody(line, seed, moods={"G": 0.1, "B": 0.4})
+        found = search(world)
+        assert len(found) == 2
+        assert all(change.between or is_true(world, change) for change in found)
+
+
+def test_what_is_on_disk_is_tried_before_its_neighbours() -> None:
+    """Without it every step would fetch a wheel while the one beside it is at hand."""
+    world = World("G" * 50 + "B" * 50, jobs=1)
+    world.on_disk = {world.nightlies()[52].name}
+    search(world, runs=1)
+    assert world.nightlies()[52].name in world.probed[:4]
+
+
+def test_a_line_that_is_only_sampled_says_so() -> None:
+    """Without it `--all` over years of nightlies would claim to have seen every change."""
+    world = World("G" * 100 + "B" * 100)
+    trial = Trial(world.lab(), SCRIPT, BAD)
+    changes(trial, world.nightlies(), G, B, every=True)
+    assert any("64 of them" in str(event) for event in world.events)

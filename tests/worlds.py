@@ -6,7 +6,7 @@ other files change now and then. Nothing is fetched and no process is started.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
@@ -18,6 +18,7 @@ from keras_bisect.builds.content import identify
 from keras_bisect.builds.index import Index, NoSuchNightly
 from keras_bisect.builds.store import Source, Store
 from keras_bisect.events import Event
+from keras_bisect.history.repository import Repository
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
 from keras_bisect.probe.prober import Prober, Script, Task
@@ -54,6 +55,7 @@ class World:
         self.probed: list[str] = []
         self.overlays: list[tuple[str, ...]] = []
         self.events: list[Event] = []
+        self.on_disk: set[str] = set()
         self._files: dict[str, dict[str, str]] = {}
         self._releases: list[Build] = []
         self._nightlies = tuple(self._nightly(day) for day in range(len(line)))
@@ -85,11 +87,12 @@ class World:
         self._files[name] = {f"keras/src/{stem}.py": text for stem, text in files.items()}
         return Build("folder", name)
 
-    def lab(self) -> Lab:
+    def lab(self, repository: Repository | None = None) -> Lab:
         return Lab(
             cast(Index, self),
             cast(Store, self),
             cast(Prober, self),
+            repository=repository,
             listener=self.events.append,
         )
 
@@ -115,6 +118,13 @@ class World:
 
     def get(self, build: Build) -> Source:
         return self._source(build, self._files[build.name])
+
+    def keep(self, build: Build, key: str, files: Callable[[], Mapping[str, bytes]]) -> Source:
+        """The sources of a commit, which behaves as its `culprit.py` says."""
+        return self._source(build, {path: data.decode() for path, data in files().items()})
+
+    def holds(self, build: Build, before: datetime | None = None) -> bool:
+        return build.name in self.on_disk
 
     def overlay(self, base: Source, other: Source, files: Sequence[str]) -> Source:
         self.overlays.append(tuple(files))

@@ -101,11 +101,16 @@ class Bisected:
     """Every verdict, in the order in which it became known."""
     probes: int
     seconds: float
+    to: Grain = Grain.FILE
+    """How far it was to be narrowed."""
 
     @property
     def ambiguous(self) -> bool:
-        """Whether a change could not be narrowed to two neighbours."""
-        return any(one.between for one in self.transitions)
+        """Whether a change could not be narrowed to two neighbours, or to commits if only asked."""
+        no_commit = self.to is Grain.COMMIT and any(
+            not one.first.commit for one in self.transitions
+        )
+        return no_commit or any(one.between for one in self.transitions)
 
 
 def bisect(
@@ -196,6 +201,7 @@ def bisect(
             tuple(ends.trial.log),
             lab.probes - probes,
             time.monotonic() - start,
+            to,
         )
         written.answer(Inconclusive.exit_code if result.ambiguous else 0, narrowed)
     return result

@@ -344,13 +344,14 @@ class Lab:
             script: the script to be run.
             builds: a line of builds.
             tree: the tree implementation.
-            before: only what was known before this moment counts: a search that goes on after a
-                kill then takes the way that it took before.
+            before: only what was known, or on disk, before this moment counts: a search that goes
+                on after a kill then takes the way that it took before.
         """
-        if self.results is None:
-            return {}
-        known = self.results.builds(digest(script), folder_of(script), tree, before)
-        return {i: Cost.NOTHING for i, build in enumerate(builds) if build.name in known}
+        known: set[str] = set()
+        if self.results is not None:
+            known = self.results.builds(digest(script), folder_of(script), tree, before)
+        costs = {i: Cost.LITTLE for i, one in enumerate(builds) if self.store.holds(one, before)}
+        return costs | {i: Cost.NOTHING for i, one in enumerate(builds) if one.name in known}
 
     def _had(self, build: Build) -> Source | BrokenBuild:
         try:

@@ -23,6 +23,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -131,7 +132,17 @@ class Store:
             raise UsageError(f"{build}: expected a release or a nightly; only those have a wheel.")
         wheel = build.wheel
         files = None if self.offline else lambda: read_wheel(wheel, self._fetch(wheel))
-        return self._kept(build, f"{build.name}-{wheel.sha256[:12]}", wheel.sha256, files)
+        return self._kept(build, _key(build.name, wheel), wheel.sha256, files)
+
+    def holds(self, build: Build, before: datetime | None = None) -> bool:
+        """Whether a release or a nightly is on disk, and was before a moment; it is not checked."""
+        if build.wheel is None:
+            return False
+        try:
+            made = (self.cache / "builds" / _key(build.name, build.wheel)).stat().st_mtime
+        except OSError:
+            return False
+        return before is None or made < before.timestamp()
 
     def keep(self, build: Build, key: str, files: Files) -> Source:
         """The sources of a build that comes from elsewhere (git), kept and checked like a wheel's.
@@ -363,6 +374,10 @@ class Store:
             f"Offline, and Keras {build} {state} in {self.cache}. Run once without --offline to "
             "fetch it."
         )
+
+
+def _key(name: str, wheel: Wheel) -> str:
+    return f"{name}-{wheel.sha256[:12]}"
 
 
 def _settled(found: Finding) -> bool:

@@ -73,6 +73,15 @@ def _narrow(
 ) -> list[Transition]:
     low = _commit(trial.lab, repository, last, late=False)
     high = _commit(trial.lab, repository, first, late=True)
+    made = {low.sha: last, high.sha: first}
+    for build, commit in ((last, low), (first, high)):
+        if _is_guess(trial.lab, repository, build):
+            side = "before" if commit is low else "after"
+            note = (
+                f"The sources of {build} are those of no commit of its time, so it counts as made "
+                f"from {commit.sha[:10]}, a day {side} it."
+            )
+            transition = noted(trial, transition, note)
     if low.sha == high.sha:
         return [noted(trial, transition, f"{last} and {first} were made from one commit, {low}.")]
     before, after = transition.before, transition.after
@@ -108,6 +117,11 @@ def _narrow(
     trial.lab.listener(Stage(f"{len(line)} commits, {low.sha[:10]} to {high.sha[:10]}"))
     trial.lab.prefetch([builds[0], builds[-1], builds[(len(builds) - 1) // 2]])
     ends = trial.entries([builds[0], builds[-1]])
+    # A commit that cannot be tested stands for the build that was made from it, which could be.
+    for end, commit in ((0, low), (-1, high)):
+        if ends[end].verdict is Verdict.UNTESTABLE and commit.sha in made:
+            builds[end] = made[commit.sha]
+            ends[end] = trial.entries([builds[end]])[0]
     if (ends[0].verdict, ends[1].verdict) != (before, after):
         said = f"{low.sha[:10]} is {ends[0].verdict}, {high.sha[:10]} is {ends[1].verdict}"
         return [noted(trial, transition, f"The commits do not show the change: {said}.")]
@@ -189,6 +203,13 @@ def _commit(lab: Lab, repository: Repository, build: Build, *, late: bool) -> Co
         return tag
     nightly = repository.commit_of_nightly(lab.source(build))
     return nightly.latest if late else nightly.earliest
+
+
+def _is_guess(lab: Lab, repository: Repository, build: Build) -> bool:
+    """Whether it is only by its time that a nightly has its place in the history."""
+    if build.kind != "nightly":
+        return False
+    return not repository.commit_of_nightly(lab.source(build)).exact
 
 
 def _culprit(repository: Repository, commit: Commit) -> Culprit:

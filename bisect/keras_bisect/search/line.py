@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from keras_bisect.builds.build import Build
-from keras_bisect.events import Narrowed
+from keras_bisect.events import Narrowed, Notice
 from keras_bisect.search.bisection import Bisection, Change, Cost
 from keras_bisect.search.noise import Belief
 from keras_bisect.search.trial import Trial
@@ -30,6 +30,8 @@ __all__ = ["Found", "beyond", "changes", "others", "two_times"]
 
 EVERY = 64
 """Builds of a line that are probed where every change is looked for."""
+OTHERS = 2
+"""Runs of a build that fail in another way, after which that is no accident."""
 TWO = {Verdict.GOOD, Verdict.BAD}
 
 
@@ -75,8 +77,8 @@ def changes(
         if trial.repeated(_runs_wanted(trial, line, found), also=around):
             return [_found(trial, line, change) for change in found]
         trial.becomes_noisy()
-    if {before, after} == TWO:
-        return [_believed(trial, line, before, after)]
+    if {before, after} == TWO and (believed := _believed(trial, line, before, after)):
+        return [believed]
     # Only good and bad have rates; with any other verdict each build is decided by itself.
     return [_found(trial, line, one) for one in _plain(trial, line, before, after, suspects)]
 
@@ -99,6 +101,13 @@ def _runs_wanted(
 def _every(trial: Trial, line: Sequence[Build]) -> list[Found]:
     """The changes between all builds of a line, or between some that are spread over a long one."""
     parts = min(len(line), EVERY) - 1
+    if parts + 1 < len(line):
+        trial.lab.listener(
+            Notice(
+                f"{len(line)} builds are too many: {parts + 1} of them, evenly spread, are probed. "
+                "A change that came and went between two of them is not seen."
+            )
+        )
     places = sorted({round(index * (len(line) - 1) / parts) for index in range(parts + 1)})
     entries = trial.entries([line[place] for place in places])
     tested = [
@@ -182,7 +191,11 @@ def _bisect(
     """Bisection over some places of a line; the changes it finds are in places of the line."""
     part = [line[place] for place in places]
     costs = trial.lab.costs(trial.script, part, trial.tree, trial.since)
-    costs |= {index: Cost.NOTHING for index, place in enumerate(places) if place in told}
+    costs |= {
+        index: Cost.NOTHING
+        for index, place in enumerate(places)
+        if place in told or trial.was_run(line[place])
+    }
     search = Bisection(len(part), before, after, costs=costs)
     index_of = {build.name: index for index, build in enumerate(part)}
     jobs = trial.lab.prober.jobs
@@ -206,8 +219,12 @@ def _bisect(
     ]
 
 
-def _believed(trial: Trial, line: Sequence[Build], before: Verdict, after: Verdict) -> Found:
-    """A Bayesian search; what was seen of the line is told first."""
+def _believed(trial: Trial, line: Sequence[Build], before: Verdict, after: Verdict) -> Found | None:
+    """A Bayesian search; what was seen of the line is told first.
+
+    Returns:
+        None where a build fails in another way: then there are (at least) two changes.
+    """
     belief = Belief(len(line), trial.sides(before, after), trial.repeat.confidence)
 
     def tell(position: int, verdict: Verdict) -> None:
@@ -228,6 +245,8 @@ def _believed(trial: Trial, line: Sequence[Build], before: Verdict, after: Verdi
     while wanted := belief.ask(trial.lab.prober.jobs):
         for build, judged in trial.run([line[index] for index in wanted]):
             tell(position[build.name], judged.verdict)
+            if trial.shown(build).count(Verdict.DIFFERENT) >= OTHERS:
+                return None
         change = belief.change()
         _tell(trial, line, change.last, change.first, belief.left())
     change = belief.change()
@@ -236,7 +255,7 @@ def _believed(trial: Trial, line: Sequence[Build], before: Verdict, after: Verdi
         Entry(
             line[place].name,
             Verdict.UNTESTABLE if place in belief.excluded else _leaning(trial, line[place]),
-            _said(trial, line[place]),
+            trial.said(line[place]),
             posterior.get(place),
         )
         for place in range(change.last + 1, change.first)
@@ -259,12 +278,6 @@ def _leaning(trial: Trial, build: Build) -> Verdict:
     """What most runs of a build showed: a hint for whoever reads on, not a verdict."""
     shown = trial.shown(build)
     return max(TWO, key=shown.count) if shown else Verdict.UNTESTABLE
-
-
-def _said(trial: Trial, build: Build) -> str:
-    shown = trial.shown(build)
-    bad = shown.count(Verdict.BAD)
-    return f"bad in {bad} of {len(shown)} runs" if shown else "not run"
 
 
 def _found(trial: Trial, line: Sequence[Build], change: Change[Verdict]) -> Found:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from keras_bisect.documents import transition_document
@@ -34,8 +34,8 @@ class Written:
     """What a search that is written down needs to know."""
 
     run: Run
-    since: datetime | None = None
-    """When it began, if it goes on: what was known before then is what it went by."""
+    since: datetime
+    """When it began, before all interruptions: what was known then is what it goes by."""
     journal: Journal | None = None
 
     def again(self) -> None:
@@ -103,8 +103,9 @@ def written_down(
         UsageError: the last search was another one, or the journal is in use.
         HarnessError: the journal is damaged, or cannot be written.
     """
+    now = datetime.now(UTC)
     if path is None:
-        yield Written(run)
+        yield Written(run, now)
         return
     with Journal(path, run.script) as journal:
         known = resume(path, run, lab.listener) if go_on else []
@@ -113,7 +114,7 @@ def written_down(
         journal(began(run, resumed=since is not None))
         with also(lab, journal):
             try:
-                yield Written(run, since, journal)
+                yield Written(run, since or now, journal)
             except KerasBisectError as error:
                 with contextlib.suppress(KerasBisectError):
                     # A full disk is told as what it is, not as that it could not be told.

@@ -124,7 +124,7 @@ class Trial:
             tree: the tree implementation.
             repeat: how often it is run.
             hints: what is tried first.
-            since: when the search began, if it goes on after a kill; see `Lab.costs`.
+            since: when the search began, before all interruptions; see `Lab.costs`.
             sweep: how many builds on each side of an answer are looked at, too.
         """
         self.lab = lab
@@ -209,6 +209,11 @@ class Trial:
         """What the runs of a build, or of one with its content, showed, in their order."""
         return _verdicts(self._runs(build)) if self.was_run(build) else []
 
+    def said(self, build: Build) -> str:
+        """What the runs of a build showed, in words."""
+        shown = self.shown(build)
+        return f"bad in {shown.count(Verdict.BAD)} of {len(shown)} runs" if shown else "not run"
+
     def tallies(self, builds: Iterable[Build]) -> tuple[Tally, ...]:
         """How often each of the builds that were run showed what."""
         return tuple(
@@ -290,6 +295,7 @@ class Trial:
     def is_sure(self, side: Verdict, build: Build) -> None:
         """A build that was found to be of a side: from now on its runs say what this side does."""
         self._sure.setdefault(side, []).append(build)
+        self._say(build, Judged(side, self.said(build)))
 
     def side_of(self, build: Build) -> Verdict | None:
         """The side of a build whose runs say what this side does: see `sides`."""
@@ -334,16 +340,16 @@ class Trial:
     def _inferred(self, build: Build, sides: Sides) -> Judged | None:
         shown = self.shown(build)
         bad, good = shown.count(Verdict.BAD), shown.count(Verdict.GOOD)
+        said = self.said(build)
         side = self.side_of(build)
         if side is not None:
-            return Judged(side, f"bad in {bad} of {len(shown)} runs")
+            return Judged(side, said)
         if not bad and not good:
             if len(shown) < MUTE and Verdict.UNTESTABLE not in shown:
                 return None
             return self._runs(build)[0]
         doubt = self.repeat.doubt
         probably = sides.belongs_new(Counts(good, bad))
-        said = f"bad in {bad} of {len(shown)} runs"
         if probably >= 1 - doubt:
             return Judged(Verdict.BAD, said)
         if probably <= doubt:
