@@ -46,7 +46,7 @@ def keras_repro(*arguments: str | Path, **environment: str) -> subprocess.Comple
         timeout=90,
         check=False,
     )
-    assert "cli.py" not in run.stderr, run.stderr
+    assert "keras_repro/cli" not in run.stderr, run.stderr
     assert not _left(mark)
     return run
 

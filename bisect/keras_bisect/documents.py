@@ -4,11 +4,12 @@ Keys are only ever added; a change of meaning is a new schema number. The docume
 docs/json.md, and golden files hold them.
 
 Public: `timeline_document`, `bisect_document`, `transition_document`, `entry_document`,
-`event_document`, `SCHEMA`.
+`event_document`, `text_of`, `SCHEMA`.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -32,6 +33,7 @@ __all__ = [
     "bisect_document",
     "entry_document",
     "event_document",
+    "text_of",
     "timeline_document",
     "transition_document",
 ]
@@ -39,6 +41,20 @@ __all__ = [
 SCHEMA = 1
 
 Document = dict[str, Any]
+
+
+def text_of(document: Document, encoding: str = "utf-8") -> str:
+    """A document as it is written to files and to standard output.
+
+    It can be written in the encoding: half a surrogate pair, for which not even UTF-8 has bytes, is
+    in names of files and in what scripts say.
+    """
+    text = json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return json.dumps(document, indent=2) + "\n"
+    return text
 
 
 def timeline_document(entries: Sequence[Entry], transitions: Sequence[Transition]) -> Document:

@@ -4,7 +4,10 @@ A message says what was expected, what was found and what to do next. The class 
 and `exit_code` is what the command line ends with. Small subclasses exist where a program needs to
 tell them apart. Some are answers rather than faults, and are named as answers (no "Error" suffix).
 
-Public: `KerasBisectError` and its four children, `BrokenBuild`, `NotCached`, `Unreachable`.
+git knows other exit codes, see `git_code`.
+
+Public: `KerasBisectError` and its four children, `BrokenBuild`, `NotCached`, `Unreachable`,
+`INTERRUPTED`, `git_code`.
 """
 
 from __future__ import annotations
@@ -12,6 +15,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 __all__ = [
+    "INTERRUPTED",
     "BrokenBuild",
     "HarnessError",
     "Inconclusive",
@@ -20,7 +24,11 @@ __all__ = [
     "NotReproduced",
     "Unreachable",
     "UsageError",
+    "git_code",
 ]
+
+INTERRUPTED = 130
+"""The exit code of a command that was stopped from the keyboard: what a shell says of it, too."""
 
 
 class KerasBisectError(Exception):
@@ -63,3 +71,15 @@ class NotCached(HarnessError):  # noqa: N818
 
 class BrokenBuild(HarnessError):  # noqa: N818
     """A build that cannot be had, today or any day: its wheel is gone, or is no usable wheel."""
+
+
+def git_code(code: int) -> int:
+    """The exit code, where there is no verdict, of a command that `git bisect run` runs.
+
+    git takes whatever is below 128 for a verdict. 128 and 129 are what it ends with itself when it
+    fails, and when it was asked for something wrong.
+
+    >>> [git_code(code) for code in (1, UsageError.exit_code, HarnessError.exit_code, INTERRUPTED)]
+    [128, 129, 128, 130]
+    """
+    return {UsageError.exit_code: 129, INTERRUPTED: INTERRUPTED}.get(code, 128)

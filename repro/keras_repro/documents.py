@@ -1,14 +1,14 @@
 """The machine-readable results of the finding half; `keras_bisect.documents` has the other's. Pure.
 
-Public: `hunt_document`, `text`.
+Public: `hunt_document`, `text`: it as it is written.
 """
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 from keras_bisect.documents import SCHEMA, entry_document, transition_document
+from keras_bisect.documents import text_of as text
 from keras_repro.contract import rule
 from keras_repro.hunted import Hunt, Hunted
 from keras_repro.reading import Reading
@@ -62,8 +62,3 @@ def _routing(reading: Reading) -> list[Document]:
         for fault in reading.faults
         for output, other in fault.went
     ]
-
-
-def text(document: Document) -> str:
-    """The document as it is written to files and to standard output."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"

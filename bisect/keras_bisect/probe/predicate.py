@@ -17,8 +17,7 @@ git takes every exit code below 128 for a verdict, so what is none has a code of
     129  what was asked is wrong     (what git itself ends with then)
     130  interrupted
 
-Public: `predicate`, `Step`, `fault_code`, `checkout`, `bisect_run`, `FAULT`, `USAGE`,
-`INTERRUPTED`.
+Public: `predicate`, `Step`, `checkout`, `bisect_run`.
 """
 
 from __future__ import annotations
@@ -39,17 +38,11 @@ from keras_bisect.probe.prober import Script, Start
 from keras_bisect.verdict import UNTESTABLE_CODE, Judged, Signature, Verdict, first_look, judge
 
 __all__ = [
-    "FAULT",
-    "INTERRUPTED",
-    "USAGE",
     "Step",
     "bisect_run",
     "checkout",
-    "fault_code",
     "predicate",
 ]
-
-FAULT, USAGE, INTERRUPTED = 128, 129, 130
 
 CODES = {
     Verdict.GOOD: 0,
@@ -117,7 +110,8 @@ def predicate(
 
     Raises:
         UsageError: there is no `keras/` in the checkout.
-        HarnessError: the probe could not be made. See `fault_code` for both.
+        HarnessError: the probe could not be made. For the exit codes of both see
+            `errors.git_code`.
     """
     root = checkout(folder)
     if reason := unready(root):
@@ -138,17 +132,6 @@ def predicate(
     if outcome is None:
         outcome = Probe(request).run()
     return Step(judge(outcome, signature) if signature else first_look(outcome), outcome)
-
-
-def fault_code(error: BaseException) -> int:
-    """What to exit with where there is no verdict: never a code that git takes for one.
-
-    >>> fault_code(UsageError("no such script")), fault_code(OSError("disk full"))
-    (129, 128)
-    """
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED
-    return USAGE if isinstance(error, UsageError) else FAULT
 
 
 def checkout(folder: Path) -> Path:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from keras_bisect.documents import SCHEMA
-from keras_bisect.errors import HarnessError, UsageError
+from keras_bisect.errors import INTERRUPTED, HarnessError, UsageError
 from keras_bisect.events import Began, Ended, Narrowed, Stage
 from keras_bisect.record.journal import alive, read
 from keras_bisect.record.recorded import Recorded, RecordedProbe, probes, section
@@ -26,8 +26,6 @@ from keras_bisect.verdict import Verdict, first_look
 __all__ = ["Seen", "Status", "status", "status_document", "status_lines", "status_of"]
 
 JOURNAL = "journal.jsonl"
-INTERRUPTED = 130
-"""The exit code of a command that was interrupted from the keyboard."""
 SHOWN = 5
 """How many of the last probes are shown."""
 

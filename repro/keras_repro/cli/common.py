@@ -1,0 +1,125 @@
+"""What the commands share: the lab of their options, what a person named, the failure of a case.
+
+Public: `open_lab_of`, `read_subject`, `recognised_by`, `signature_of`, `trees_of`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from keras_repro.cli.options import Shared
+
+if TYPE_CHECKING:
+    from keras_bisect.events import Event
+    from keras_bisect.lab import Lab
+    from keras_bisect.outcome import Outcome, Tree
+    from keras_bisect.probe.prober import Script
+    from keras_bisect.verdict import Signature
+    from keras_repro.reading import AnyCase
+
+__all__ = ["open_lab_of", "read_subject", "recognised_by", "signature_of", "trees_of"]
+
+
+@contextlib.contextmanager
+def open_lab_of(
+    shared: Shared, script: Script | None = None
+) -> Iterator[tuple[Lab, Callable[[Event | Any], None]]]:
+    """The lab that the options ask for, and who is told what happens in it."""
+    from keras_bisect.events import Event
+    from keras_bisect.laboratory import open_lab
+    from keras_bisect.record.journal import EventsFile
+    from keras_repro.screen import Progress
+
+    _check_backend(shared.backend)
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(Progress())
+        file = stack.enter_context(EventsFile(shared.events)) if shared.events else None
+
+        def listener(event: Event | Any) -> None:
+            # The search for cases tells more, which only the screen understands.
+            if file is not None and isinstance(event, Event):
+                file(event)
+            progress(event)
+
+        lab = open_lab(
+            backend=shared.backend,
+            timeout=shared.timeout,
+            memory=shared.memory,
+            jobs=shared.jobs,
+            fresh=shared.fresh,
+            offline=shared.offline,
+            index_url=shared.index_url,
+            repo=None if shared.repo == "none" else shared.repo or "",
+            use_results=not shared.no_cache,
+            era=shared.era,
+            script=script,
+            listener=listener,
+        )
+        yield stack.enter_context(lab), listener
+
+
+def _check_backend(backend: str) -> None:
+    from importlib.util import find_spec
+
+    from keras_bisect.errors import UsageError
+
+    if backend not in ("tensorflow", "numpy") and find_spec(backend) is None:
+        raise UsageError(f"The backend {backend} is not installed: pip install {backend}.")
+
+
+def read_subject(path: Path) -> tuple[Script, AnyCase | None]:
+    """A script, or the script of a case."""
+    from keras_bisect.probe.prober import Script
+
+    if path.suffix == ".json":
+        from keras_repro.reading import load, render
+
+        case = load(path)
+        return render(case), case
+    script = Script.read(path)
+    if (path.parent / "case.json").is_file():
+        # The script of a hunt: what it shows is known by what its case means.
+        from keras_repro.reading import load, render
+
+        case = load(path.parent / "case.json")
+        if script.text in (render(case, tree).text for tree in trees_of("both")):
+            return script, case
+    return script, None
+
+
+def signature_of(case: AnyCase | None, outcomes: Sequence[Outcome]) -> Signature | None:
+    """The failure that most of the outcomes show; of several, the last."""
+    if case is None:
+        from keras_bisect.transitions import reference
+
+        return reference(outcomes)
+    from collections import Counter
+
+    from keras_repro.reading import CaseSignature, explain
+
+    shown = [reading.signature for one in outcomes if (reading := explain(case, one)) is not None]
+    if not shown:
+        return None
+    counts = Counter(shown)
+    return CaseSignature(case, max(reversed(shown), key=lambda one: counts[one]))
+
+
+def recognised_by(case: AnyCase) -> Callable[[Outcome], Signature | None]:
+    """Learns the failure of a case by what it means, and not by its exit code."""
+    from keras_repro.reading import CaseSignature, explain
+
+    def recognised(outcome: Outcome) -> Signature | None:
+        reading = explain(case, outcome)
+        return CaseSignature(case, reading.signature) if reading is not None else None
+
+    return recognised
+
+
+def trees_of(tree: str) -> tuple[Tree, ...]:
+    """What `--tree` means: one implementation, or both."""
+    from keras_bisect.outcome import TREES
+
+    return tuple(one for one in TREES if tree in (one, "both"))

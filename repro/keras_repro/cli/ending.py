@@ -1,0 +1,75 @@
+"""How every command ends: one place for errors, what is said of them, and exit codes.
+
+Exit codes are a contract: 0 answered, 1 only where `run`, `predicate` or `--exit-code` says so, 2
+usage, 3 not reproduced, 4 inconclusive, 5 the harness failed, 125 from `run` and `predicate` for
+what cannot be tested, 130 interrupted. git takes every code below 128 for a verdict, so `predicate`
+ends with 128 or more where it has none.
+
+Public: `run_to_its_end`.
+"""
+
+from __future__ import annotations
+
+import io
+import signal
+import sys
+import traceback
+from typing import Any, NoReturn
+
+import click
+
+from keras_bisect.errors import INTERRUPTED, HarnessError, KerasBisectError, UsageError, git_code
+from keras_repro.cli.output import prepare, say, tell
+
+__all__ = ["run_to_its_end"]
+
+
+def run_to_its_end(command: click.Command) -> NoReturn:
+    """Run a command line; every end is an exit code of the contract."""
+    # SIGINT, too: a shell starts its background jobs with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupt)
+    try:
+        prepare()
+        code = _run(command)
+        sys.stdout.flush()
+    except BaseException as error:  # noqa: BLE001 - a traceback would end with 1, and 1 is a verdict
+        code = _failed(error)
+        if sys.argv[1:2] == ["predicate"]:
+            code = git_code(code)
+    sys.exit(code)
+
+
+def _run(command: click.Command) -> int:
+    try:
+        return command.main(standalone_mode=False) or 0
+    except click.exceptions.Exit as end:
+        return end.exit_code
+
+
+def _failed(error: BaseException) -> int:
+    """Tell an error, and the exit code of it."""
+    match error:
+        case click.ClickException():
+            told = io.StringIO()
+            error.show(told)
+            tell(told.getvalue())
+            return UsageError.exit_code
+        case KerasBisectError():
+            say(str(error))
+            return error.exit_code
+        case KeyboardInterrupt() | click.Abort():
+            say("interrupted.")
+            return INTERRUPTED
+        case OSError():
+            say(f"{error}. Nothing that was written before is lost; run again when it is mended.")
+        case MemoryError():
+            say("There is not enough memory.")
+        case _:
+            tell("".join(traceback.format_exception(error)))
+            say("This is a fault of keras-repro itself: please report it with the lines above.")
+    return HarnessError.exit_code
+
+
+def _interrupt(_signal: int, _frame: Any) -> NoReturn:
+    raise KeyboardInterrupt
