@@ -31,11 +31,12 @@ from keras_bisect.errors import BrokenBuild, UsageError
 from keras_bisect.events import Listener, Notice, Probed, ignore
 from keras_bisect.history.repository import Repository
 from keras_bisect.outcome import Ended, Outcome, Tree
-from keras_bisect.probe.era import Eras, EraUnavailable
+from keras_bisect.probe.era import Eras
 from keras_bisect.probe.prefix import imports_keras_first
 from keras_bisect.probe.prober import Prober, Script, Task, digest
 from keras_bisect.record.results import Results
 from keras_bisect.search.bisection import Cost
+from keras_bisect.times import Times
 
 __all__ = ["Lab", "ScriptWrites", "Wanted", "folder_of"]
 
@@ -113,12 +114,13 @@ class Lab:
         self.prober = prober
         self.repository = repository
         self.results = results
-        self.eras = eras
         self.listener = listener
         self.probes = 0
         """Probes made so far, without those that were known already."""
-        self.in_their_time: set[str] = set()
-        """Builds that were probed in an environment of their own time."""
+        self.times = None
+        """Environments of other times, if what does not import in this one is probed there."""
+        if eras is not None:
+            self.times = Times(eras, prober, results, lambda text: self.listener(Notice(text)))
         self._copies = False
         self._known: dict[_Key, _Known] = {}
         self._lock = threading.Lock()
@@ -286,7 +288,7 @@ class Lab:
                     continue
                 key = _key(run, run.source, tree)
                 with self._lock:
-                    known = self._recalled(key, run.name)
+                    known = self._recalled(key, run)
                     if run.sample < len(known.outcomes):
                         ready.append((run, known.outcomes[run.sample]))
                         continue
@@ -309,13 +311,12 @@ class Lab:
         try:
             for task, seen in self.prober.run_all(tasks(), share=share):
                 yield from take()
-                outcome = self._in_its_time(task, seen)
-                here = outcome is seen
+                key = _key_of(task.script, task.source, task.tree)
+                outcome = self._in_its_time(task, key, seen)
                 if outcome.touched and not self._copies and task.source.build.kind != "folder":
                     self._begin_again(task.script)
-                key = _key_of(task.script, task.source, task.tree)
                 flying[key] -= 1
-                there = self._add(key, outcome, keep=here)
+                there = self._add(key, outcome, seen)
                 ready += [
                     (run, there[run.sample]) for run in waiting[key] if run.sample < len(there)
                 ]
@@ -364,48 +365,75 @@ class Lab:
             # It is in the history, but it is no Keras that can be run.
             return BrokenBuild(str(error))
 
-    def _recalled(self, key: _Key, name: str) -> _Known:
+    def _recalled(self, key: _Key, run: Wanted) -> _Known:
         """What is known of a key, from this command or an earlier one."""
         known = self._known.get(key)
         if known is None:
-            known = self._known[key] = _Known(name)
-            known.outcomes += self._kept(key)
+            known = self._known[key] = _Known(run.name)
+            known.outcomes += self._kept(key, run)
         return known
 
-    def _kept(self, key: _Key) -> list[Outcome]:
+    def _kept(self, key: _Key, run: Wanted) -> list[Outcome]:
         """What earlier commands saw of a key."""
         if self.results is None:
             return []
         kept = self.results.get(key.script, key.folder, key.content, key.tree)
         outcomes = [one.outcome for one in kept]
-        # What does not import here may do so in its own time, and that is not kept.
-        return [one for one in outcomes if self.eras is None or one.import_error is None]
+        if any(one.touched for one in outcomes):
+            # It writes into Keras: whatever else it is run under gets a copy at once.
+            self._copies = True
+        if self.times is None or all(one.import_error is None for one in outcomes):
+            return outcomes
+        assert not isinstance(run.source, BrokenBuild)
+        build = run.source.build
+        era = self.times.era(build, self.made(build))
+        if era is None:
+            return outcomes
+        return self.times.kept(era, build, key.script, key.folder, key.content, key.tree)
 
-    def _add(self, key: _Key, outcome: Outcome, *, keep: bool) -> list[Outcome]:
-        """Write a new outcome down; all that there are of its key."""
+    def _add(self, key: _Key, outcome: Outcome, seen: Outcome) -> list[Outcome]:
+        """Write a new outcome down; all that there are of its key.
+
+        Args:
+            key: what was probed.
+            outcome: what counts.
+            seen: what was seen in the present environment.
+        """
         with self._lock:
             self.probes += 1
             outcomes = self._known[key].outcomes
             outcomes.append(outcome)
             there = list(outcomes)
-        if self.results is not None and keep:
-            self.results.add(key.script, key.folder, key.content, key.tree, outcome)
+        if self.results is not None:
+            self.results.add(key.script, key.folder, key.content, key.tree, seen)
         return there
 
-    def _in_its_time(self, task: Task, outcome: Outcome) -> Outcome:
+    def _in_its_time(self, task: Task, key: _Key, outcome: Outcome) -> Outcome:
         """The outcome in an environment of the build's own time, if it does not import in ours."""
-        if outcome.import_error is None or self.eras is None:
+        if outcome.import_error is None or self.times is None:
             return outcome
-        made = self.made(task.source.build)
-        if made is None:
+        era = self.times.era(task.source.build, self.made(task.source.build))
+        if era is None:
             return outcome
-        try:
-            era = self.eras.of(made)
-        except EraUnavailable as error:
-            self.listener(Notice(f"{task.source.build}: {error}"))
-            return outcome
-        self.in_their_time.add(task.source.build.name)
-        return self.prober.run(task.script, task.source, task.tree, python=era.python)
+        where = (key.folder, key.content, key.tree)
+        return self.times.outcome(era, task.script, task.source, *where)
+
+    def in_the_time_of(
+        self, other: Build, script: Script, build: Build, tree: Tree = "optree"
+    ) -> Outcome | None:
+        """One script under one build in the environment that another build was judged in.
+
+        Returns:
+            None where that was judged in the present one.
+        """
+        era = self.times.judged_in(other) if self.times is not None else None
+        source = self._had(build)
+        if self.times is None or era is None or isinstance(source, BrokenBuild):
+            return None
+        key = _key_of(script, source, tree)
+        where = (key.folder, key.content, key.tree)
+        known = self.times.kept(era, build, key.script, *where)
+        return known[0] if known else self.times.outcome(era, script, source, *where)
 
     def _begin_again(self, script: Script) -> None:
         self._copies = True

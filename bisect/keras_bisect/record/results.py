@@ -21,6 +21,7 @@ import stat
 import time
 import zlib
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -134,6 +135,12 @@ class Results:
         self._limit = limit
         self._named: set[tuple[str, str]] = set()
         self._states: dict[str, tuple[tuple[int, ...], str]] = {}
+
+    def elsewhere(self, environment: str) -> Results:
+        """The results of another environment, in the same database; not to be closed."""
+        other = copy(self)
+        other._environment = environment
+        return other
 
     def __enter__(self) -> Results:
         """The results themselves."""

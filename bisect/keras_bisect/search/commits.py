@@ -22,7 +22,7 @@ from keras_bisect.history.git import NotInRepository
 from keras_bisect.history.repository import Commit, Repository, main_parent
 from keras_bisect.lab import Lab
 from keras_bisect.search.bisection import Bisection
-from keras_bisect.search.line import beyond, changes, others, two_times
+from keras_bisect.search.line import beyond, changes, others
 from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Culprit, Transition, kind_of
 from keras_bisect.verdict import Verdict
@@ -131,7 +131,7 @@ def _narrow(
     narrowed = []
     for one in found:
         older_one, newer_one = line[place[one.last.name]], line[place[one.first.name]]
-        notes = (others(trial, builds, found), beyond(trial, builds, one), two_times(trial, one))
+        notes = (others(trial, builds, found), beyond(trial, builds, one))
         narrowed.append(
             replace(
                 transition,

@@ -8,14 +8,14 @@ What a person suspects is tried first by a detour that cannot change the answer:
 searched with the suspected positions and their neighbours alone, and what is left between two of
 them after that is searched as ever.
 
-Public: `Found`, `changes`, `beyond`, `others`, `two_times`.
+Public: `Found`, `changes`, `beyond`, `others`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from keras_bisect.builds.build import Build
@@ -24,9 +24,9 @@ from keras_bisect.search.bisection import Bisection, Change, Cost
 from keras_bisect.search.noise import Belief
 from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Entry, Tally, line_of
-from keras_bisect.verdict import Judged, Verdict
+from keras_bisect.verdict import Judged, Verdict, judge
 
-__all__ = ["Found", "beyond", "changes", "others", "two_times"]
+__all__ = ["Found", "beyond", "changes", "others"]
 
 EVERY = 64
 """Builds of a line that are probed where every change is looked for."""
@@ -71,6 +71,13 @@ def changes(
     """
     if every:
         return _every(trial, line)
+    found = _changes(trial, line, before, after, suspects)
+    return [_in_one_time(trial, one) for one in found]
+
+
+def _changes(
+    trial: Trial, line: Sequence[Build], before: Verdict, after: Verdict, suspects: Iterable[int]
+) -> list[Found]:
     if not trial.noisy:
         found = _plain(trial, line, before, after, suspects)
         around = [build for change in found for build, _ in _around(trial, line, change)]
@@ -149,16 +156,31 @@ def _around(
     ]
 
 
-def two_times(trial: Trial, found: Found) -> str | None:
-    """A note where the two builds of an answer were judged in different environments."""
-    last, first = (build.name in trial.lab.in_their_time for build in (found.last, found.first))
-    if last == first:
-        return None
-    old = found.last if last else found.first
-    return (
-        f"{old} does not import here and was judged in an environment of its time, its neighbour "
-        "in this one: the environment may be what makes the difference, and not Keras."
-    )
+def _in_one_time(trial: Trial, found: Found) -> Found:
+    """A change whose two builds were judged in one environment, or in two that make no difference.
+
+    Where a build was judged in an environment of its own time, its neighbour is judged there, too.
+    If that shows something else there, it is not said that Keras makes the difference.
+    """
+    times = trial.lab.times
+    if times is None or times.judged_in(found.last) == times.judged_in(found.first):
+        return found
+    sides = [(found.last, found.first, found.after), (found.first, found.last, found.before)]
+    for old, other, expected in sides:
+        era = times.judged_in(old)
+        outcome = trial.lab.in_the_time_of(old, trial.script, other, trial.tree)
+        if era is None or outcome is None:
+            continue
+        there = judge(outcome, trial.signature).verdict
+        if there is expected:
+            return found
+        reason = (
+            f"judged in the environment of {era.day}, where {other} is {there} and not {expected}: "
+            "it may be the environment that makes the difference"
+        )
+        doubt = Entry(old.name, Verdict.UNTESTABLE, reason)
+        return replace(found, between=(*found.between, doubt))
+    return found
 
 
 def _plain(

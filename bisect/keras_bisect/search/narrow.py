@@ -22,7 +22,7 @@ from keras_bisect.builds.build import Build
 from keras_bisect.builds.content import changed
 from keras_bisect.errors import HarnessError
 from keras_bisect.events import Notice, Stage
-from keras_bisect.search.line import beyond, changes, others, two_times
+from keras_bisect.search.line import beyond, changes, others
 from keras_bisect.search.reduce import MOST, smallest
 from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Transition, kind_of
@@ -71,7 +71,7 @@ def narrow_to_nightlies(
     here = changes(trial, part, transition.before, transition.after, every=every)
     for one in here:
         trial.hints.nightlies.append((one.last.name, one.first.name))
-        notes = (others(trial, part, here), beyond(trial, line, one), two_times(trial, one))
+        notes = (others(trial, part, here), beyond(trial, line, one))
         found.append(
             replace(
                 transition,

@@ -73,7 +73,7 @@ def asked(
         "timeout": f"{prober.timeout:g}",
         "memory": str(prober.memory),
         "start": prober.start,
-        "era": str(lab.eras is not None),
+        "era": str(lab.times is not None),
     }
     return Run(
         command,

@@ -1,0 +1,78 @@
+"""Builds that import only in an environment of their own time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from keras_bisect.builds.index import Index
+from keras_bisect.builds.store import Source, Store
+from keras_bisect.lab import Lab
+from keras_bisect.outcome import Outcome, Raised, Tree
+from keras_bisect.probe.era import Era, Eras
+from keras_bisect.probe.prober import Prober, Script, Task
+from keras_bisect.record.results import Results
+from keras_bisect.search.line import Found, changes
+from keras_bisect.search.trial import Trial
+from keras_bisect.verdict import Failure, Verdict
+from worlds import OUTCOMES, SCRIPT, World
+
+NO_IMPORT = replace(
+    OUTCOMES["B"], loaded=None, import_error=Raised("ImportError", "cannot import name 'x'")
+)
+HERE_AND_THERE = {"o": "UG", "n": "BB", "e": "BG"}
+"""A letter of a line: what it shows here and in its time; U does not import here."""
+
+
+class Aged(World):
+    """A history whose old builds import in their own time only."""
+
+    there = 0
+
+    def of(self, made: datetime) -> Era:
+        return Era("/old/python", "2024", date(2024, 2, 1), {})
+
+    def outcome(self, task: Task) -> Outcome:
+        here, _ = HERE_AND_THERE[self.behaviour(task.source.files)]
+        return NO_IMPORT if here == "U" else OUTCOMES[here]
+
+    def run(
+        self, script: Script, source: Source, tree: Tree = "optree", *, python: str = ""
+    ) -> Outcome:
+        assert python == "/old/python"
+        self.there += 1
+        return OUTCOMES[HERE_AND_THERE[self.behaviour(source.files)][1]]
+
+    def aged_lab(self, results: Results | None = None) -> Lab:
+        parts = (cast(Index, self), cast(Store, self), cast(Prober, self))
+        return Lab(*parts, eras=cast(Eras, self), results=results, listener=self.events.append)
+
+
+def search(world: Aged, results: Results | None = None) -> list[Found]:
+    trial = Trial(world.aged_lab(results), SCRIPT, Failure.of(OUTCOMES["B"]))
+    return changes(trial, world.nightlies(), Verdict.GOOD, Verdict.BAD)
+
+
+@pytest.mark.parametrize(("line", "sure"), [("oooonnnn", True), ("ooooeeee", False)])
+def test_neighbours_of_two_times_are_judged_in_one(line: str, sure: bool) -> None:
+    """Without it a new NumPy would be blamed on the Keras commit beside it."""
+    [found] = search(Aged(line))
+    assert (found.last.name, found.first.name) == ("3.4.1.dev2024010403", "3.4.1.dev2024010503")
+    assert (not found.between) == sure
+    assert sure or "environment of 2024-02-01" in found.between[0].detail
+
+
+def test_what_was_seen_in_another_time_is_kept(tmp_path: Path) -> None:
+    """Without it every command would start old interpreters anew, some ten seconds each."""
+    seen: list[Mapping[str, int] | int] = []
+    for _ in range(2):
+        world = Aged("oooonnnn")
+        with Results(tmp_path, "here") as results:
+            search(world, results)
+        seen.append(world.there)
+    assert seen[0] and not seen[1]
