@@ -179,7 +179,7 @@ class Match:
         if kind == "message" and pattern:
             try:
                 re.compile(pattern)
-            except re.error as error:
+            except (re.error, OverflowError, RecursionError) as error:
                 raise UsageError(
                     f"--match message {pattern}: not a regular expression: {error}."
                 ) from None

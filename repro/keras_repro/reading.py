@@ -12,6 +12,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_bisect.bounded import read_bounded
 from keras_bisect.errors import UsageError
 from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.probe.prober import Script
@@ -26,6 +27,9 @@ from keras_repro.tree_case import TreeCase
 __all__ = ["AnyCase", "CaseSignature", "Reading", "dump", "explain", "load", "render"]
 
 AnyCase = Case | TreeCase
+
+CASE_LIMIT = 1 << 20
+"""Bytes of a case; they have some hundred."""
 
 HIDE_OPTREE = """
 sys.modules["optree"] = None  # Keras then takes dm-tree
@@ -126,15 +130,23 @@ def load(path: Path) -> AnyCase:
         UsageError: the file is missing or holds no case; the message names the field.
     """
     try:
-        text = path.read_text("utf-8")
+        text = read_bounded(path, CASE_LIMIT).decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: the case cannot be read: {error}.") from None
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"{path}: the case cannot be read: {reason}.") from None
     try:
         document = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         document = None
     kind = document.get("kind") if isinstance(document, dict) else None
     try:
-        return TreeCase.from_json(text) if kind == "tree" else routing_case.from_json(text)
+        case = TreeCase.from_json(text) if kind == "tree" else routing_case.from_json(text)
+        # What cannot be a program would fail alike under every build.
+        render(case).check()
+        return case
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from None
+    except (RecursionError, OverflowError):
+        raise UsageError(
+            f"{path}: This is not a case: it is nested too deeply, or a number in it is too large."
+        ) from None

@@ -26,6 +26,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
+from importlib.util import decode_source
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
@@ -34,6 +35,7 @@ from typing import Any, Literal, TypeVar
 
 import psutil
 
+from keras_bisect.bounded import read_bounded
 from keras_bisect.builds.store import Source
 from keras_bisect.errors import HarnessError, UsageError
 from keras_bisect.outcome import Outcome, Tree
@@ -42,6 +44,9 @@ from keras_bisect.probe.host import Fault, HostSpec, Job, serve
 WARM = "keras_bisect.probe.warm"
 SCRATCH = "keras-probe-"
 """The working folders of one `Prober` are in `<temporary folder>/keras-probe-<its process>-…`."""
+
+SCRIPT_LIMIT = 16 << 20
+"""Bytes of a script."""
 
 Start = Literal["fork", "fresh"]
 
@@ -64,10 +69,15 @@ class Script:
             UsageError: it is missing, cannot be read, or is not Python.
         """
         try:
-            text = path.read_text("utf-8-sig")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise UsageError(f"{path}: the script cannot be read: {reason}.") from None
+            # As Python does it: UTF-8, unless its first lines say otherwise.
+            text = decode_source(read_bounded(path, SCRIPT_LIMIT))
+        except OSError as error:
+            raise UsageError(f"{path}: the script cannot be read: {error.strerror}.") from None
+        except (SyntaxError, UnicodeError, LookupError):
+            raise UsageError(
+                f"{path}: the script cannot be read: it is not text in UTF-8, or in the encoding "
+                "that its first lines name."
+            ) from None
         script = cls(text, str(path.resolve()))
         script.check()
         return script
@@ -82,9 +92,15 @@ class Script:
         try:
             compile(self.text, name, "exec", dont_inherit=True)
         except (SyntaxError, ValueError) as error:
-            line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+            number = error.lineno if isinstance(error, SyntaxError) else None
+            line = "" if number is None else f", line {number}"
             reason = error.msg if isinstance(error, SyntaxError) else str(error)
             raise UsageError(f"{name}{line}: the script is not valid Python: {reason}.") from None
+        except (RecursionError, MemoryError):
+            raise UsageError(
+                f"{name}: the script is nested too deeply for Python to compile. Make its longest "
+                "expression several."
+            ) from None
 
 
 def digest(script: Script) -> str:

@@ -14,24 +14,25 @@ from typing import Any
 import click
 
 from keras_bisect.errors import Inconclusive
-from keras_repro.cli.common import open_lab_of, read_subject, recognised_by
+from keras_repro.cli.common import CASE, open_lab_of, read_subject, recognised_by
 from keras_repro.cli.options import (
     BUILD_HELP,
     MatchCommand,
-    Repeats,
     Shared,
     as_json,
     matching,
     one_tree,
+    out_option,
     shared,
 )
 from keras_repro.cli.output import write, write_json
+from keras_repro.cli.values import SUBJECT, TO_WRITE, Number, Repeats
 
 __all__ = ["bisect", "status"]
 
 
 @click.command(cls=MatchCommand)
-@click.argument("subject", metavar="SCRIPT|CASE", type=click.Path(path_type=Path))
+@click.argument("subject", metavar="SCRIPT|CASE", type=SUBJECT)
 @click.option(
     "--good",
     metavar="BUILD",
@@ -74,23 +75,18 @@ __all__ = ["bisect", "status"]
 )
 @click.option(
     "--confidence",
-    type=click.FloatRange(0.5, 1, min_open=True, max_open=True),
+    metavar="P",
+    type=Number(0.5, 1, min_open=True, max_open=True),
     default=0.99,
     show_default=True,
     help="How sure the answer must be if the script does not always show the same.",
 )
-@click.option(
-    "--out",
-    default="hunts",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for hunt folders, with the journal.",
-)
+@out_option("Folder for hunt folders, with the journal.")
 @click.option("--resume", is_flag=True, help="Go on with the same bisect after it was killed.")
 @click.option(
     "--git-log",
     metavar="FILE",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=TO_WRITE,
     help="Write the search of commits as a log for `git bisect replay`.",
 )
 @one_tree
@@ -133,7 +129,7 @@ def bisect(
             match=wanted,
             recognise=recognised_by(case) if case and wanted.kind == "signature" else None,
             repeat=Repeat(repeat, confidence),
-            journal=hunt_folder_of(subject, out) / "journal.jsonl",
+            journal=hunt_folder_of(subject, out, of_a_hunt=case is not None) / "journal.jsonl",
             **options,
         )
         # The log comes after the answer, which must not be lost to what is wrong with the log.
@@ -163,7 +159,7 @@ def bisect(
 
 
 @click.command()
-@click.argument("hunt", metavar="HUNT", type=click.Path(path_type=Path))
+@click.argument("hunt", metavar="HUNT", type=SUBJECT)
 @as_json
 def status(json_: bool, hunt: Path) -> int:
     """Tell how a search stands, running or dead.
@@ -180,12 +176,12 @@ def status(json_: bool, hunt: Path) -> int:
     return 0
 
 
-def hunt_folder_of(subject: Path, out: Path) -> Path:
+def hunt_folder_of(subject: Path, out: Path, *, of_a_hunt: bool) -> Path:
     """Where a bisect is written down: with the hunt that a script is of, or in a folder of its own.
 
     The folder goes by the script's path, so a changed script is noticed where its search goes on.
     """
-    if (subject.parent / "case.json").exists():
+    if of_a_hunt and subject.with_name(CASE).exists():
         return subject.parent
     path = subject.resolve()
     mark = hashlib.sha256(os.fsencode(path)).hexdigest()[:6]

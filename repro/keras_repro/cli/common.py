@@ -1,6 +1,7 @@
 """What the commands share: the lab of their options, what a person named, the failure of a case.
 
-Public: `open_lab_of`, `read_subject`, `recognised_by`, `signature_of`, `trees_of`.
+Public: `check_backend`, `open_lab_of`, `read_script`, `read_subject`, `recognised_by`,
+`signature_of`, `trees_of`, `CASE`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,19 @@ if TYPE_CHECKING:
     from keras_bisect.verdict import Signature
     from keras_repro.reading import AnyCase
 
-__all__ = ["open_lab_of", "read_subject", "recognised_by", "signature_of", "trees_of"]
+__all__ = [
+    "CASE",
+    "check_backend",
+    "open_lab_of",
+    "read_script",
+    "read_subject",
+    "recognised_by",
+    "signature_of",
+    "trees_of",
+]
+
+CASE = "case.json"
+"""The case of a hunt, in its folder."""
 
 
 @contextlib.contextmanager
@@ -33,7 +46,7 @@ def open_lab_of(
     from keras_bisect.record.journal import EventsFile
     from keras_repro.screen import Progress
 
-    _check_backend(shared.backend)
+    check_backend(shared.backend)
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(Progress())
         file = stack.enter_context(EventsFile(shared.events)) if shared.events else None
@@ -61,7 +74,12 @@ def open_lab_of(
         yield stack.enter_context(lab), listener
 
 
-def _check_backend(backend: str) -> None:
+def check_backend(backend: str) -> None:
+    """Refuse a backend that cannot be imported.
+
+    Raises:
+        UsageError: it is not installed.
+    """
     from importlib.util import find_spec
 
     from keras_bisect.errors import UsageError
@@ -71,23 +89,42 @@ def _check_backend(backend: str) -> None:
 
 
 def read_subject(path: Path) -> tuple[Script, AnyCase | None]:
-    """A script, or the script of a case."""
+    """A script, and the case that it is of, if it is of one; or a case, and its script."""
     from keras_bisect.probe.prober import Script
 
-    if path.suffix == ".json":
+    if _is_case(path):
         from keras_repro.reading import load, render
 
         case = load(path)
         return render(case), case
     script = Script.read(path)
-    if (path.parent / "case.json").is_file():
-        # The script of a hunt: what it shows is known by what its case means.
-        from keras_repro.reading import load, render
+    return script, _case_beside(path, script)
 
-        case = load(path.parent / "case.json")
-        if script.text in (render(case, tree).text for tree in trees_of("both")):
-            return script, case
-    return script, None
+
+def read_script(path: Path) -> Script:
+    """A script, or that of a case."""
+    from keras_bisect.probe.prober import Script
+
+    return read_subject(path)[0] if _is_case(path) else Script.read(path)
+
+
+def _is_case(path: Path) -> bool:
+    return path.suffix.lower() == ".json"
+
+
+def _case_beside(path: Path, script: Script) -> AnyCase | None:
+    """The case of a hunt's script: what the script shows is known by what its case means."""
+    if not path.with_name(CASE).is_file():
+        return None
+    from keras_bisect.errors import UsageError
+    from keras_repro.reading import load, render
+
+    try:
+        case = load(path.with_name(CASE))
+    except UsageError:
+        # Others have files of that name, too.
+        return None
+    return case if script.text in (render(case, one).text for one in trees_of("both")) else None
 
 
 def signature_of(case: AnyCase | None, outcomes: Sequence[Outcome]) -> Signature | None:

@@ -10,7 +10,7 @@ Public: `run_to_its_end`.
 
 from __future__ import annotations
 
-import io
+import os
 import signal
 import sys
 import traceback
@@ -22,6 +22,9 @@ from keras_bisect.errors import INTERRUPTED, HarnessError, KerasBisectError, Usa
 from keras_repro.cli.output import prepare, say, tell
 
 __all__ = ["run_to_its_end"]
+
+FRAMES_SHOWN = 30
+"""Of a fault of our own: an endless recursion has a thousand."""
 
 
 def run_to_its_end(command: click.Command) -> NoReturn:
@@ -51,9 +54,7 @@ def _failed(error: BaseException) -> int:
     """Tell an error, and the exit code of it."""
     match error:
         case click.ClickException():
-            told = io.StringIO()
-            error.show(told)
-            tell(told.getvalue())
+            _tell_usage(error)
             return UsageError.exit_code
         case KerasBisectError():
             say(str(error))
@@ -62,13 +63,29 @@ def _failed(error: BaseException) -> int:
             say("interrupted.")
             return INTERRUPTED
         case OSError():
-            say(f"{error}. Nothing that was written before is lost; run again when it is mended.")
+            say(f"{_words(error)}. What was written before is kept; run again when it is mended.")
         case MemoryError():
             say("There is not enough memory.")
         case _:
-            tell("".join(traceback.format_exception(error)))
+            tell("".join(traceback.format_exception(error, limit=-FRAMES_SHOWN)))
             say("This is a fault of keras-repro itself: please report it with the lines above.")
     return HarnessError.exit_code
+
+
+def _tell_usage(error: click.ClickException) -> None:
+    message = error.format_message()
+    if "\n" in message:
+        # The help, where there was nothing on the command line.
+        tell(f"{message}\n")
+        return
+    context = getattr(error, "ctx", None)
+    hint = f" `{context.command_path} --help` tells more." if context is not None else ""
+    say(f"{message}{'' if message.endswith(('.', '?')) else '.'}{hint}")
+
+
+def _words(error: OSError) -> str:
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return f"{where}{error.strerror or error}"
 
 
 def _interrupt(_signal: int, _frame: Any) -> NoReturn:

@@ -2,31 +2,37 @@
 
 Each decorator adds options and hands them to the command as one value.
 
-Public: `Shared`, `shared`, `as_json`, `one_tree`, `searching`, `matching`, `BUILD_HELP`, `Repeats`.
+Public: `Probing`, `Shared`, `probing`, `shared`, `as_json`, `one_tree`, `searching`, `matching`,
+`MatchCommand`, `out_option`, `BUILD_HELP`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from keras_repro.cli.values import FOLDER, TO_WRITE, Number, Size
+
 __all__ = [
     "BUILD_HELP",
     "MatchCommand",
-    "Repeats",
+    "Probing",
     "Shared",
     "as_json",
     "matching",
     "one_tree",
+    "out_option",
+    "probing",
     "searching",
     "shared",
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+Option = Callable[[F], F]
 
 BUILD_HELP = (
     "A build: 3.5.0, nightly, nightly:2024-07-20, 3.4.1.dev2024072003, git:REV, path:DIR, "
@@ -34,16 +40,85 @@ BUILD_HELP = (
 )
 
 
+PROBING: tuple[Option[Any], ...] = (
+    click.option(
+        "--backend",
+        default="tensorflow",
+        show_default=True,
+        type=click.Choice(["tensorflow", "jax", "torch", "numpy"]),
+        help="Keras backend of every probe.",
+    ),
+    click.option(
+        "--timeout",
+        default=120.0,
+        show_default=True,
+        metavar="SECONDS",
+        type=Number(min=0.1, max=10_000_000),
+        help="Time that a script may take.",
+    ),
+    click.option(
+        "--memory",
+        default="4g",
+        show_default=True,
+        type=Size(),
+        help="Memory that a script may use: 4g, 512m.",
+    ),
+    click.option(
+        "--fresh",
+        is_flag=True,
+        help="A fresh interpreter for each probe: slower, same results.",
+    ),
+)
+
+BUILDING: tuple[Option[Any], ...] = (
+    click.option(
+        "--jobs",
+        metavar="N",
+        type=click.IntRange(1, 1000),
+        help="Probes at a time; the answer is the same.  [default: one a processor]",
+    ),
+    click.option("--offline", is_flag=True, help="Use only what is in the cache."),
+    click.option(
+        "--index-url", metavar="URL", help="The package index.  [default: as pip, else PyPI]"
+    ),
+    click.option(
+        "--repo",
+        metavar="PATH|URL|none",
+        help="The Keras repository, for commits.  [default: a mirror of it in the cache]",
+    ),
+    click.option(
+        "--era",
+        is_flag=True,
+        help="Probe a build that does not import here in an environment of its own time "
+        "(needs uv).",
+    ),
+    click.option("--no-cache", is_flag=True, help="Probe anew what earlier commands have probed."),
+    click.option(
+        "--events",
+        metavar="FILE",
+        type=TO_WRITE,
+        help="Append what happens to a file, as JSON lines.",
+    ),
+)
+
+
 @dataclass(frozen=True)
-class Shared:
-    """The options that mean the same for every command that probes."""
+class Probing:
+    """The options that say how a script is run."""
 
     backend: str
     timeout: float
     memory: int
+    """Bytes."""
+    fresh: bool
+
+
+@dataclass(frozen=True)
+class Shared(Probing):
+    """The options that mean the same for every command that probes builds."""
+
     jobs: int | None
     offline: bool
-    fresh: bool
     index_url: str | None
     repo: str | None
     era: bool
@@ -51,97 +126,33 @@ class Shared:
     events: Path | None
 
 
+def probing(command: F) -> F:
+    """Add the options that say how a script is run, as one argument `probing`."""
+    return _gathered(PROBING, Probing, "probing", command)
+
+
 def shared(command: F) -> F:
     """Add the options that mean the same everywhere, as one argument `shared`."""
-
-    def gathered(
-        *args: Any,
-        backend: str,
-        timeout: float,
-        memory: float,
-        jobs: int | None,
-        offline: bool,
-        fresh: bool,
-        index_url: str | None,
-        repo: str | None,
-        era: bool,
-        no_cache: bool,
-        events: Path | None,
-        **others: Any,
-    ) -> Any:
-        size = int(memory * (1 << 30))
-        given = Shared(
-            backend, timeout, size, jobs, offline, fresh, index_url, repo, era, no_cache, events
-        )
-        return command(*args, shared=given, **others)
-
-    options = (
-        click.option(
-            "--backend",
-            default="tensorflow",
-            show_default=True,
-            type=click.Choice(["tensorflow", "jax", "torch", "numpy"]),
-            help="Keras backend of every probe.",
-        ),
-        click.option(
-            "--timeout",
-            default=120.0,
-            show_default=True,
-            type=click.FloatRange(min=0.1),
-            help="Seconds a script may run.",
-        ),
-        click.option(
-            "--memory",
-            default=4.0,
-            show_default=True,
-            type=click.FloatRange(min=0.1),
-            help="GiB a script may use.",
-        ),
-        click.option(
-            "--jobs",
-            type=click.IntRange(min=1),
-            help="Probes at a time; the answer is the same.  [default: one a processor]",
-        ),
-        click.option("--offline", is_flag=True, help="Use only what is in the cache."),
-        click.option(
-            "--fresh",
-            is_flag=True,
-            help="A fresh interpreter for each probe: slower, same results.",
-        ),
-        click.option(
-            "--era",
-            is_flag=True,
-            help="Probe a build that does not import here in an environment of its own time "
-            "(needs uv).",
-        ),
-        click.option(
-            "--no-cache", is_flag=True, help="Probe anew what earlier commands have probed."
-        ),
-        click.option(
-            "--index-url", metavar="URL", help="The package index.  [default: as pip, else PyPI]"
-        ),
-        click.option(
-            "--repo",
-            metavar="PATH|URL|none",
-            help="The Keras repository, for commits.  [default: a mirror of it in the cache]",
-        ),
-        click.option(
-            "--events",
-            metavar="FILE",
-            type=click.Path(dir_okay=False, path_type=Path),
-            help="Append what happens to a file, as JSON lines.",
-        ),
-    )
-    return _with(options, command, gathered)
+    return _gathered((*PROBING, *BUILDING), Shared, "shared", command)
 
 
-def _with(options: tuple[Callable[[F], F], ...], command: F, gathered: Any) -> F:
-    """`gathered` in the place of `command`, with more options."""
+def _gathered(options: Sequence[Option[Any]], kind: type[Probing], name: str, command: F) -> F:
+    """The command with more options, which it is given as one value."""
+    names = [field.name for field in fields(kind)]
+
+    def gathered(*args: Any, **given: Any) -> Any:
+        value = kind(**{one: given.pop(one) for one in names})
+        return command(*args, **given, **{name: value})
+
     gathered.__name__, gathered.__doc__ = command.__name__, command.__doc__
-    gathered.__click_params__ = getattr(command, "__click_params__", [])
+    gathered.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    return _with(options, gathered)  # type: ignore[return-value]
+
+
+def _with(options: Sequence[Option[Any]], command: F) -> F:
     for option in reversed(options):
-        gathered = option(gathered)
-    return gathered  # type: ignore[no-any-return]
+        command = option(command)
+    return command
 
 
 def as_json(command: F) -> F:
@@ -164,9 +175,12 @@ class MatchCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Make one argument of the two."""
-        for place in range(len(args) - 2):
-            if args[place : place + 2] == ["--match", "message"]:
-                args = [*args[: place + 1], f"message {args[place + 2]}", *args[place + 3 :]]
+        for place, word in enumerate(args):
+            if word == "--":
+                break
+            before = args[place - 1] if place else ""
+            if word == "--match=message" or (word, before) == ("message", "--match"):
+                args = [*args[:place], " ".join(args[place : place + 2]), *args[place + 2 :]]
                 break
         return super().parse_args(ctx, args)
 
@@ -183,57 +197,42 @@ def matching(command: F) -> F:
     )(command)
 
 
-class Repeats(click.ParamType[int | None]):
-    """`auto`, which is None, or a number of runs."""
+def out_option(text: str) -> Callable[[F], F]:
+    """`--out`."""
+    return click.option("--out", default="hunts", show_default=True, type=FOLDER, help=text)
 
-    name = "auto|N"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Read what a person wrote."""
-        if value in (None, "auto"):
-            return None
-        if not str(value).isdecimal() or int(value) < 1:
-            self.fail(f"{value!r} is neither auto nor a number of runs.", param, ctx)
-        return int(value)
+SEARCHING: tuple[Option[Any], ...] = (
+    click.option("--keras", metavar="BUILD", help=f"{BUILD_HELP}  [default: the newest release]"),
+    click.option(
+        "--tree",
+        default="both",
+        show_default=True,
+        type=click.Choice(["optree", "dm-tree", "both"]),
+        help="Implementation of keras.tree.",
+    ),
+    click.option(
+        "--seed",
+        default=0,
+        show_default=True,
+        metavar="N",
+        type=click.IntRange(min=0),
+        help="The same seed draws the same cases.",
+    ),
+    click.option(
+        "--max-examples",
+        default=150,
+        show_default=True,
+        metavar="N",
+        type=click.IntRange(min=1),
+        help="Models drawn; shrinking comes on top.",
+    ),
+    click.option("--first", is_flag=True, help="Stop at the first finding."),
+    out_option("Folder for hunt folders."),
+    click.option("--exit-code", is_flag=True, help="Exit with 1 if something was found."),
+)
 
 
 def searching(command: F) -> F:
     """Add the options of a search."""
-    options = (
-        click.option(
-            "--keras", metavar="BUILD", help=f"{BUILD_HELP}  [default: the newest release]"
-        ),
-        click.option(
-            "--tree",
-            default="both",
-            show_default=True,
-            type=click.Choice(["optree", "dm-tree", "both"]),
-            help="Implementation of keras.tree.",
-        ),
-        click.option(
-            "--seed",
-            default=0,
-            show_default=True,
-            type=click.IntRange(min=0),
-            help="The same seed draws the same cases.",
-        ),
-        click.option(
-            "--max-examples",
-            default=150,
-            show_default=True,
-            type=click.IntRange(min=1),
-            help="Models drawn; shrinking comes on top.",
-        ),
-        click.option("--first", is_flag=True, help="Stop at the first finding."),
-        click.option(
-            "--out",
-            default="hunts",
-            show_default=True,
-            type=click.Path(file_okay=False, path_type=Path),
-            help="Folder for hunt folders.",
-        ),
-        click.option("--exit-code", is_flag=True, help="Exit with 1 if something was found."),
-    )
-    for option in reversed(options):
-        command = option(command)
-    return command
+    return _with(SEARCHING, command)

@@ -101,7 +101,9 @@ class _Answer(_Aside):
         # The interpreter writes what is left when it ends, and must not fail once more.
         os.dup2(os.open(os.devnull, os.O_WRONLY), self._number)
         if not isinstance(error, BrokenPipeError):
-            raise HarnessError(f"The answer cannot be written to standard output: {error}.")
+            raise HarnessError(
+                f"The answer cannot be written to standard output: {error.strerror}."
+            )
 
 
 def _occupy(number: int) -> None:

@@ -15,6 +15,7 @@ from keras_bisect.errors import Inconclusive
 from keras_repro.cli.common import open_lab_of, read_subject, signature_of, trees_of
 from keras_repro.cli.options import BUILD_HELP, Shared, as_json, one_tree, shared
 from keras_repro.cli.output import say, tell, write, write_json
+from keras_repro.cli.values import SUBJECT
 
 if TYPE_CHECKING:
     from keras_bisect.outcome import Outcome, Tree
@@ -23,7 +24,7 @@ __all__ = ["run", "timeline"]
 
 
 @click.command()
-@click.argument("subject", metavar="SCRIPT|CASE", type=click.Path(path_type=Path))
+@click.argument("subject", metavar="SCRIPT|CASE", type=SUBJECT)
 @click.option(
     "--keras", metavar="BUILD[,BUILD…]", help=f"{BUILD_HELP}  [default: the newest release]"
 )
@@ -71,7 +72,7 @@ def run(shared: Shared, json_: bool, subject: Path, keras: str | None, tree: str
 
 
 @click.command()
-@click.argument("subject", metavar="SCRIPT|CASE", type=click.Path(path_type=Path))
+@click.argument("subject", metavar="SCRIPT|CASE", type=SUBJECT)
 @click.option(
     "--keras",
     metavar="BUILD",

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from keras_repro.cli.options import MatchCommand, Shared, one_tree, shared
+from keras_repro.cli.common import check_backend, read_script
+from keras_repro.cli.options import MatchCommand, Probing, one_tree, probing
 from keras_repro.cli.output import say, tell, write
+from keras_repro.cli.values import SUBJECT
 
 if TYPE_CHECKING:
     from keras_bisect.outcome import Tree
@@ -20,7 +22,7 @@ __all__ = ["predicate"]
 
 
 @click.command(cls=MatchCommand)
-@click.argument("subject", metavar="SCRIPT", type=click.Path(path_type=Path))
+@click.argument("subject", metavar="SCRIPT|CASE", type=SUBJECT)
 @click.option(
     "--match",
     default="any",
@@ -29,8 +31,8 @@ __all__ = ["predicate"]
     help="Which failures are bad; others are untestable.",
 )
 @one_tree
-@shared
-def predicate(shared: Shared, subject: Path, match: str, tree: Tree) -> int:
+@probing
+def predicate(probing: Probing, subject: Path, match: str, tree: Tree) -> int:
     """Judge the Keras checked out here, for `git bisect run`.
 
     Exits 0 good, 1 bad, 125 untestable or another failure; with 128 or more if anything else went
@@ -38,19 +40,19 @@ def predicate(shared: Shared, subject: Path, match: str, tree: Tree) -> int:
     """
     from keras_bisect.builds.store import cache_folder
     from keras_bisect.probe.predicate import predicate as run_predicate
-    from keras_bisect.probe.prober import Script
     from keras_bisect.verdict import Match
 
+    check_backend(probing.backend)
     step = run_predicate(
-        Script.read(subject),
+        read_script(subject),
         folder=Path.cwd(),
         cache=cache_folder(),
-        backend=shared.backend,
+        backend=probing.backend,
         tree=tree,
-        timeout=shared.timeout,
-        memory=shared.memory,
+        timeout=probing.timeout,
+        memory=probing.memory,
         signature=Match.parse(match).alone(),
-        start="fresh" if shared.fresh else None,
+        start="fresh" if probing.fresh else None,
         notice=say,
     )
     if step.outcome is not None:

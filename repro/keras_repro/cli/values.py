@@ -1,0 +1,82 @@
+"""What the values of options are: read from what a person wrote, or refused in one line.
+
+Public: `Number`, `Repeats`, `Size`, `TO_WRITE`, `FOLDER`, `SUBJECT`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["FOLDER", "SUBJECT", "TO_WRITE", "Number", "Repeats", "Size"]
+
+SIZES = {"": 1 << 30, "g": 1 << 30, "m": 1 << 20}
+RUNS = 1000
+"""The most runs of one build: more say nothing that these do not."""
+
+
+class Number(click.FloatRange):
+    """A number in a range; `nan` is in none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read what a person wrote."""
+        number = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value!r} is not a number.", param, ctx)
+        return number
+
+
+class Size(click.ParamType[int]):
+    """Gigabytes, or with `m` behind it megabytes, as bytes."""
+
+    name = "GB"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read what a person wrote."""
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(
+            r"(\d{1,9}(?:\.\d{1,9})?|\.\d{1,9})\s*([gm]?)(?:i?b)?", str(value).lower()
+        )
+        size = int(float(found[1]) * SIZES[found[2]]) if found else 0
+        if not 1 << 20 <= size <= 1 << 50:
+            self.fail(f"{value!r} is no size. Write 4 or 4g for four gigabytes, 512m.", param, ctx)
+        return size
+
+
+class Repeats(click.ParamType[int | None]):
+    """`auto`, which is None, or a number of runs."""
+
+    name = "auto|N"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read what a person wrote."""
+        if value in (None, "auto"):
+            return None
+        if not re.fullmatch("[0-9]{1,9}", str(value)) or not 1 <= int(value) <= RUNS:
+            self.fail(f"{value!r} is neither auto nor a number of runs, 1 to {RUNS}.", param, ctx)
+        return int(value)
+
+
+class _Path(click.Path):
+    """A path that names something."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Read what a person wrote."""
+        if str(value) in ("", "-"):
+            self.fail(f"{str(value)!r}: expected the name of a {self.name}.", param, ctx)
+        if self.name == "directory":
+            # What is no folder, and no file either, click lets pass.
+            there = Path(value)
+            if there.exists() and not there.is_dir():
+                self.fail(f"{value!r} is no folder.", param, ctx)
+        return super().convert(value, param, ctx)  # type: ignore[return-value]
+
+
+SUBJECT = _Path(path_type=Path)
+TO_WRITE = _Path(dir_okay=False, path_type=Path)
+FOLDER = _Path(file_okay=False, path_type=Path)
