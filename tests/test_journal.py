@@ -11,7 +11,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -45,6 +45,7 @@ from keras_bisect.record.journal import (
     resume,
 )
 from keras_bisect.record.recorded import RecordedProbe, event_of, line_of, recorded
+from keras_bisect.record.status import status_of
 from keras_bisect.run import Run, differences
 from keras_bisect.verdict import Judged, Verdict, learn
 
@@ -235,7 +236,7 @@ def test_a_search_goes_on_with_all_its_parts(tmp_path: Path) -> None:
     for part in parts:
         with Journal(path, SCRIPT) as journal:
             known = resume(path, RUN) if part is not parts[0] else []
-            first = first_began(path)
+            first = first_began(path, RUN)
             journal(began(RUN, resumed=part is not parts[0]))
             # What is known is told again, and is still one probe.
             for event in [*known, *map(probed, part)]:
@@ -250,9 +251,78 @@ def test_a_search_goes_on_with_all_its_parts(tmp_path: Path) -> None:
         ("3.3.0", 0),
         ("3.4.0", 0),
     ]
-    assert first_began(path) == first
+    assert first_began(path, RUN) == first
     told = [one.event for one in read(path) if isinstance(one.event, Probed)]
     assert len(told) == 1 + 5, "no probe is written twice"
+
+
+def test_a_mistyped_search_in_between_costs_nothing(tmp_path: Path) -> None:
+    """Lost: a wrong --good, given once, would be all that --resume knows of hours of probes."""
+    path = tmp_path / "journal.jsonl"
+    mistyped = replace(RUN, good="2.0.0")
+    with Journal(path, SCRIPT) as journal:
+        journal(began(RUN))
+        journal(probed("3.1.0"))
+    for code in (3, None):
+        with Journal(path, SCRIPT) as journal:
+            journal(began(mistyped))
+            journal(probed("2.0.0"))
+            if code is not None:
+                journal(ended(code, "The good end fails."))
+    with Journal(path, SCRIPT) as journal:
+        [known] = resume(path, RUN)
+        assert known.build == "3.1.0"
+        first = first_began(path, RUN)
+        journal(began(RUN, resumed=first is not None))
+        journal(known)
+        journal(probed("3.3.0"))
+    assert first_began(path, RUN) == first
+    assert [event.build for event in resume(path, RUN)] == ["3.1.0", "3.3.0"]
+    assert [event.build for event in resume(path, mistyped)] == ["2.0.0"]
+    told = [one.event.build for one in read(path) if isinstance(one.event, Probed)]
+    assert told == ["3.1.0", "2.0.0", "2.0.0", "3.3.0"], "each once in its search"
+    # What was begun anew is begun anew.
+    with Journal(path, SCRIPT) as journal:
+        journal(began(RUN))
+    assert resume(path, RUN) == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"time": "2024-07-20T12:00:00"},
+        {"time": "0"},
+        {"pid": None},
+        {"started": 10**400},
+        {"started": float("nan")},
+        {"run": {**asdict(RUN), "options": None}},
+    ],
+)
+def test_odd_values_are_damage_and_no_crash(tmp_path: Path, changed: dict[str, object]) -> None:
+    """Lost: a journal that was edited by hand would end in a traceback, wherever it is read."""
+    path = tmp_path / "journal.jsonl"
+    path.write_text(json.dumps(event_document(began(RUN)) | changed) + "\n")
+    for ask in (status_of, lambda path: resume(path, RUN), lambda path: Journal(path, SCRIPT)):
+        with pytest.raises((UsageError, HarnessError), match=r"line 1, is damaged"):
+            ask(path)
+
+
+@pytest.mark.parametrize("pid", [-1, 0, 2**31, 10**30])
+def test_no_process_has_an_odd_number(tmp_path: Path, pid: int) -> None:
+    """Lost: `status` of such a journal would be a traceback."""
+    path = tmp_path / "journal.jsonl"
+    path.write_text(json.dumps(event_document(replace(began(RUN), pid=pid))) + "\n")
+    assert status_of(path).state == "interrupted"
+
+
+def test_a_journal_is_a_file(tmp_path: Path) -> None:
+    """Lost: a device in its place would be read until there is no memory."""
+    path = tmp_path / "journal.jsonl"
+    path.symlink_to("/dev/zero")
+    with pytest.raises(HarnessError, match="no file that can be read twice"):
+        Journal(path, SCRIPT)
+    with pytest.raises(UsageError):
+        status_of(tmp_path)
 
 
 def test_what_stopped_in_the_middle_of_a_line_is_cut_off(
@@ -283,7 +353,7 @@ def test_nothing_to_go_on_with_is_said(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     assert resume(path, RUN, told.append) == []
     with Journal(path, SCRIPT) as journal:
-        assert resume(path, RUN, told.append) == [] and first_began(path) is None
+        assert resume(path, RUN, told.append) == [] and first_began(path, RUN) is None
         journal(probed("3.5.0"))
     assert resume(path, RUN, told.append) == []
     assert len(told) == 3 and all(isinstance(e, Notice) and str(path) in e.text for e in told)
@@ -299,6 +369,9 @@ CHANGES = [
     ({"backend": "jax"}, "--backend was tensorflow and is jax now"),
     ({"options": {"to": "file", "match": "any"}}, "--match was signature and is any now"),
     ({"options": {"to": "file", "match": ""}}, "--match was signature and is empty now"),
+    ({"options": {**RUN.options, "memory": "4294967296"}}, "--memory was not given and is 4g now"),
+    ({"options": {**RUN.options, "start": "fresh"}}, "--fresh was not given and is given now"),
+    ({"options": {**RUN.options, "all": "True"}}, "--all was not given and is given now"),
     (
         {"environment": {"python": "3.11.7", "tensorflow": "2.21.0"}},
         "tensorflow was 2.19.0 and is 2.21.0 now",

@@ -30,6 +30,9 @@ __all__ = [
 VERSION = 1
 """Of probes: to be raised with whatever changes what a script sees or what is reported of it."""
 
+LONGEST = 1e9
+"""Seconds; no probe takes thirty years."""
+
 Tree = Literal["optree", "dm-tree"]
 """What `keras.tree` rests on: what Keras takes by itself, or what it takes without optree."""
 
@@ -219,6 +222,6 @@ def _number(document: Mapping[str, Any], key: str) -> int | None:
 
 def _seconds(document: Mapping[str, Any]) -> float:
     value = document.get("seconds")
-    if not isinstance(value, int | float) or isinstance(value, bool):
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= LONGEST:
         raise ValueError(f"seconds: expected a number, found {value!r:.200}")
     return float(value)

@@ -8,8 +8,12 @@ Public: `Run`, `differences`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
+
+from keras_bisect.wording import gigabytes
 
 __all__ = ["Run", "differences"]
 
@@ -56,15 +60,31 @@ def _differences(old: Run, new: Run) -> Iterator[str]:
     for name in ("good", "bad", "tree", "backend"):
         yield from _was(f"--{name}", getattr(old, name), getattr(new, name), "not given")
     for name in _names(old.options, new.options):
-        yield from _was(f"--{name}", old.options.get(name), new.options.get(name), "not given")
+        values = (old.options.get(name), new.options.get(name))
+        yield from _was(_flag(name), *values, "not given", partial(_written, name))
     for name in _names(old.environment, new.environment):
         yield from _was(name, old.environment.get(name), new.environment.get(name), "absent")
 
 
-def _was(name: str, old: str | None, new: str | None, none: str) -> Iterator[str]:
+def _was(
+    name: str, old: str | None, new: str | None, none: str, written: Callable[[str], str] = str
+) -> Iterator[str]:
     if old != new:
-        before, now = (none if value is None else value or "empty" for value in (old, new))
+        before, now = (none if one is None else written(one) or "empty" for one in (old, new))
         yield f"{name} was {before} and is {now} now"
+
+
+def _flag(name: str) -> str:
+    return "--fresh" if name == "start" else f"--{name}"
+
+
+def _written(name: str, value: str) -> str:
+    """The value of an option as a person writes it."""
+    if name == "start" or value in ("True", "False"):
+        return "given" if value in ("True", "fresh") else "not given"
+    if name == "memory" and re.fullmatch("[0-9]{1,18}", value):
+        return gigabytes(int(value))
+    return value
 
 
 def _names(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:

@@ -67,6 +67,9 @@ class Repository:
         self._clone = Clone(path_or_url, cache, offline=offline, max_age=max_age, notice=notice)
         self.name = self._clone.name
         """How a person wrote it, without a password."""
+        folder = os.path.expanduser(path_or_url)  # noqa: PTH111 - an odd name raises nothing here
+        self.place = os.path.realpath(folder) if os.path.isdir(folder) else self.name  # noqa: PTH112
+        """The same, wherever it was written: of a folder, the whole path."""
         self._mutex = threading.RLock()
         self._main: tuple[Commit, ...] | None = None
         self._trees = Trees(self._clone)

@@ -6,7 +6,7 @@ each begins with a `Began`, and nothing is ever deleted.
 
     with Journal(path, digest(script)) as journal:
         known = resume(path, run)               # raises where it would be another search
-        journal(began(run, resumed=first_began(path) is not None))
+        journal(began(run, resumed=first_began(path, run) is not None))
         …                                       # the journal listens to what happens
         journal(ended(0, transitions=documents))
 
@@ -37,7 +37,15 @@ from keras_bisect.events import (
     ignore,
 )
 from keras_bisect.record.lines import Lines
-from keras_bisect.record.recorded import Recorded, identity, line_of, probes, recorded, section
+from keras_bisect.record.recorded import (
+    Identity,
+    Recorded,
+    identity,
+    line_of,
+    probes,
+    recorded,
+    section,
+)
 from keras_bisect.run import Run, differences
 from keras_bisect.verdict import Signature, judge
 
@@ -76,7 +84,7 @@ class Journal:
         except BlockingIOError as error:
             raise UsageError(_in_use(path)) from error
         try:
-            self._there = {identity(one.event) for one in probes(section(read(path)))}
+            self._there = self._known()
         except BaseException:
             self._lines.close()
             raise
@@ -119,11 +127,15 @@ class Journal:
                     self._lines.append(line_of(self._probe(event)))
                     self._there.add(identity(event))
             case _:
-                if isinstance(event, Began) and not event.resumed:
-                    self._there.clear()
+                if isinstance(event, Began):
+                    self._there = self._known(event.run) if event.resumed else set()
                 # Of what is no probe, only where a search begins and ends must not be lost.
                 bounds = isinstance(event, Began | Ended)
                 self._lines.append(line_of(event_document(event)), sync=bounds)
+
+    def _known(self, run: Run | None = None) -> set[Identity]:
+        """The probes of a search, or of the last one, that are in the file."""
+        return {identity(one.event) for one in probes(section(read(self.path), run))}
 
     def _probe(self, event: Probed) -> dict[str, Any]:
         document = event_document(event)
@@ -184,6 +196,8 @@ def read(path: Path) -> list[Recorded]:
             passed over.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise OSError(0, "it is no file that can be read twice")
         data = path.read_bytes()
     except OSError as error:
         raise HarnessError(f"{path} cannot be read: {error.strerror}.") from error
@@ -191,13 +205,14 @@ def read(path: Path) -> list[Recorded]:
 
 
 def resume(path: Path, run: Run, listener: Listener = ignore) -> list[Probed]:
-    """The probes of the last search in a journal, which is to go on.
+    """The probes of the search in a journal that is to go on.
 
     Open the `Journal` first: then nobody adds anything between this and the first probe.
 
     Args:
         path: the journal; it need not be there.
-        run: what is asked for now.
+        run: what is asked for now. Its search goes on, though others, such as one with an end that
+            was mistyped, may have begun in the journal since.
         listener: told where there is nothing to go on with.
 
     Returns:
@@ -205,32 +220,33 @@ def resume(path: Path, run: Run, listener: Listener = ignore) -> list[Probed]:
         Those of a build with the sources of another are among them (`Probed.same_as`).
 
     Raises:
-        UsageError: the last search was another: its message names each difference.
+        UsageError: only others were searched for: the message names each difference to the last.
         HarnessError: as `read`.
     """
-    lines = section(read(path)) if path.exists() else []
-    if not lines:
+    recorded = read(path) if path.exists() else []
+    last = section(recorded)
+    if not last:
         listener(Notice(f"{path} holds no search to go on with. This one begins at its beginning."))
         return []
-    # What was asked for is as it was when the search began, or it could not have gone on.
-    first = lines[0].event
-    assert isinstance(first, Began)
-    if changed := differences(first.run, run):
+    lines = section(recorded, run)
+    if not lines:
+        first = last[0].event
+        assert isinstance(first, Began)
         raise UsageError(
             f"The search in {path} cannot go on, since it would be another one: "
-            f"{'; '.join(changed)}. Ask for the same, or begin anew without --resume: "
-            "probes that still hold are known and are not made again."
+            f"{'; '.join(differences(first.run, run))}. Ask for the same, or begin anew without "
+            "--resume: probes that still hold are known and are not made again."
         )
     return [one.event for one in probes(lines) if one.event.script == run.script]
 
 
-def first_began(path: Path) -> datetime | None:
-    """When the last search in a journal began, before all its interruptions; None if there is none.
+def first_began(path: Path, run: Run) -> datetime | None:
+    """When a search in a journal began, before all its interruptions; None if it is not there.
 
     Raises:
         HarnessError: as `read`.
     """
-    lines = section(read(path)) if path.exists() else []
+    lines = section(read(path), run) if path.exists() else []
     return lines[0].event.time if lines and isinstance(lines[0].event, Began) else None
 
 
@@ -256,6 +272,9 @@ def _started(pid: int) -> float | None:
     """When a process was started, seconds since 1970; None if it does not run."""
     import psutil
 
+    # A journal may be written by hand, and hold what no process can have for a number.
+    if not 0 < pid < 1 << 31:
+        return None
     try:
         process = psutil.Process(pid)
         if process.status() == psutil.STATUS_ZOMBIE:

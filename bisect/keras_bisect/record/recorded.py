@@ -14,7 +14,8 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from itertools import pairwise
+from typing import Any, NoReturn, TypeVar
 from zlib import crc32
 
 from keras_bisect.errors import HarnessError
@@ -94,7 +95,7 @@ def recorded(data: bytes, name: str) -> list[Recorded]:
     for number, line in enumerate(data.split(b"\n")[:-1], 1):
         try:
             one = _recorded(number, _document(line))
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             what = f"it has no {error}" if isinstance(error, KeyError) else error
             raise HarnessError(
                 f"{name}, line {number}, is damaged: {what}. Move the file away to begin anew, or "
@@ -110,15 +111,25 @@ def recorded(data: bytes, name: str) -> list[Recorded]:
     return found
 
 
-def section(lines: Sequence[Recorded]) -> list[Recorded]:
-    """What belongs to the last search: from where it began, with all that went on with it.
+def section(lines: Sequence[Recorded], run: Run | None = None) -> list[Recorded]:
+    """What belongs to a search: from where it began, with all that went on with it.
+
+    Other searches may have begun in between, such as one that was mistyped: they are left out.
+
+    Args:
+        lines: of a journal.
+        run: what was asked for; by default the last search of the journal is meant.
 
     Returns:
-        The lines from its first `Began` on; none where no search began.
+        The lines from its last beginning on; none where no such search began.
     """
-    begins = [n for n, one in enumerate(lines) if isinstance(one.event, Began)]
-    fresh = [n for n in begins if not _resumed(lines[n].event)]
-    return list(lines[(fresh[-1] if fresh else begins[0]) :]) if begins else []
+    begins = [number for number, one in enumerate(lines) if isinstance(one.event, Began)]
+    parts = [(_began_by(lines[a]), lines[a:b]) for a, b in pairwise([*begins, len(lines)])]
+    if run is None and parts:
+        run = parts[-1][0].run
+    own = [part for part in parts if part[0].run == run]
+    fresh = [number for number, (begin, _) in enumerate(own) if not begin.resumed]
+    return [one for _, part in own[fresh[-1] if fresh else 0 :] for one in part]
 
 
 def probes(lines: Iterable[Recorded]) -> list[RecordedProbe]:
@@ -136,8 +147,9 @@ def identity(event: Probed) -> Identity:
     return (*place, event.build, event.sample)
 
 
-def _resumed(event: Event) -> bool:
-    return isinstance(event, Began) and event.resumed
+def _began_by(one: Recorded) -> Began:
+    assert isinstance(one.event, Began)
+    return one.event
 
 
 class _OtherSchema(Exception):  # noqa: N818
@@ -145,7 +157,7 @@ class _OtherSchema(Exception):  # noqa: N818
 
 
 def _document(line: bytes) -> Document:
-    document = json.loads(line)
+    document = json.loads(line, parse_constant=_no_number)
     if not isinstance(document, dict):
         raise ValueError("it is no JSON object")
     if "check" in document:
@@ -156,6 +168,10 @@ def _document(line: bytes) -> Document:
     if document["schema"] != SCHEMA:
         raise _OtherSchema(document["schema"])
     return document
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
 
 
 def _check(body: bytes) -> bytes:
@@ -203,7 +219,7 @@ def _began(document: Document) -> Began:
             _get(run, "environment", dict),
             _get(run, "options", dict),
         ),
-        datetime.fromisoformat(_get(document, "time", str)),
+        _time(document),
         _get(document, "pid", int),
         None if started is None else float(started),
         _get(document, "resumed", bool),
@@ -239,7 +255,7 @@ def _narrowed(document: Document) -> Narrowed:
 def _ended(document: Document) -> Ended:
     return Ended(
         _get(document, "code", int),
-        datetime.fromisoformat(_get(document, "time", str)),
+        _time(document),
         _get(document, "reason", str),
         tuple(_get(document, "transitions", list)),
     )
@@ -258,6 +274,13 @@ _READERS: Mapping[str, Callable[[Document], Event]] = {
     "notice": lambda document: Notice(_get(document, "text", str)),
     "end": _ended,
 }
+
+
+def _time(document: Document) -> datetime:
+    time = datetime.fromisoformat(_get(document, "time", str))
+    if time.tzinfo is None:
+        raise ValueError(f"its time, {time}, has no time zone")
+    return time
 
 
 def _get(document: Document, key: str, kind: type[T] | tuple[type[T], ...]) -> T:

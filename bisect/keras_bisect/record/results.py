@@ -130,7 +130,8 @@ class Results:
         self._path = cache / NAME
         self._database = Database(self._path, SCHEMA, what="kept results", notice=notice)
         self._environment = environment
-        self._recall = recall
+        self.recall = recall
+        """Whether what was kept is found."""
         self._clock = clock
         self._limit = limit
         self._named: set[tuple[str, str]] = set()
@@ -262,7 +263,7 @@ class Results:
             self._named.clear()
 
     def _ask(self, query: str, values: tuple[str | bytes | int, ...]) -> list[Any]:
-        return self._database.ask(query, values) if self._recall else []
+        return self._database.ask(query, values) if self.recall else []
 
     # -- files -----------------------------------------------------------------------------------
 

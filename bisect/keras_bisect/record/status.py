@@ -26,6 +26,8 @@ from keras_bisect.verdict import Verdict, first_look
 __all__ = ["Seen", "Status", "status", "status_document", "status_lines", "status_of"]
 
 JOURNAL = "journal.jsonl"
+MOST_STEPS = 10**6
+"""For an estimate; nobody waits for more."""
 SHOWN = 5
 """How many of the last probes are shown."""
 
@@ -132,7 +134,7 @@ def status(lines: Sequence[Recorded], alive: Callable[[int, float | None], bool]
         state = "interrupted" if end.code == INTERRUPTED else "finished"
     elif not alive(current.pid, current.started):
         state = "interrupted"
-    left = narrowed[-1].steps_left if narrowed and state != "finished" else 0
+    left = min(narrowed[-1].steps_left, MOST_STEPS) if narrowed and state != "finished" else 0
     return Status(
         state=state,
         run=first.run,

@@ -74,6 +74,8 @@ def asked(
         "memory": str(prober.memory),
         "start": prober.start,
         "era": str(lab.times is not None),
+        "no-cache": str(lab.results is None or not lab.results.recall),
+        "repo": "none" if lab.repository is None else lab.repository.place,
     }
     return Run(
         command,
@@ -109,7 +111,7 @@ def written_down(
         return
     with Journal(path, run.script) as journal:
         known = resume(path, run, lab.listener) if go_on else []
-        since = first_began(path) if go_on else None
+        since = first_began(path, run) if go_on else None
         lab.remember(known)
         journal(began(run, resumed=since is not None))
         with also(lab, journal):
