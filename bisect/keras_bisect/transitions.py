@@ -77,6 +77,11 @@ class Place:
     nightly: str | None = None
     commit: str | None = None
 
+    @property
+    def finest(self) -> str | None:
+        """The finest name of a build: what an answer rests on."""
+        return self.commit or self.nightly or self.release
+
 
 @dataclass(frozen=True)
 class Transition:

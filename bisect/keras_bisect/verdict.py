@@ -16,10 +16,12 @@ import re
 import signal
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import Literal, Protocol
 
 from keras_bisect.errors import UsageError
 from keras_bisect.outcome import Ended, Outcome, Raised
+from keras_bisect.wording import cut
 
 __all__ = ["Failure", "Judged", "Match", "Signature", "Verdict", "first_look", "judge", "learn"]
 
@@ -314,8 +316,26 @@ def _says_nothing(outcome: Outcome) -> str | None:
 def _describe(outcome: Outcome) -> str:
     raised = outcome.import_error or outcome.raised
     if raised is not None:
-        return _short(raised)
+        return cut(str(raised) if raised.message.strip() else _where(raised, outcome.stderr), 160)
     return _ending(outcome.ended, outcome.code, outcome.seconds) + _last(outcome)
+
+
+def _where(raised: Raised, stderr: str) -> str:
+    """An exception that says nothing, with the place that raised it.
+
+    >>> trace = '  File "a.py", line 7, in <module>\\n    assert model.built\\nAssertionError'
+    >>> _where(Raised("AssertionError", "", line=7), trace)
+    'AssertionError at line 7: assert model.built'
+    """
+    if raised.frames:
+        return f"{raised.type} in {raised.frames[-1]}"
+    if raised.line is None:
+        return raised.type
+    lines = stderr.splitlines()
+    place = re.compile(rf'  File ".*", line {raised.line}, in ')
+    shown = [after for line, after in pairwise(lines) if place.match(line)]
+    source = f": {shown[-1].strip()}" if shown and shown[-1].startswith("    ") else ""
+    return f"{raised.type} at line {raised.line}{source}"
 
 
 def _ending(ended: Ended, code: int | None, seconds: float | None = None) -> str:
@@ -339,9 +359,4 @@ def _signal(code: int | None) -> str:
 def _last(outcome: Outcome) -> str:
     """The last line that was printed: what a script says about itself."""
     lines = [line.strip() for line in outcome.stdout.splitlines() if line.strip()]
-    return f": {lines[-1][:120]}" if lines else ""
-
-
-def _short(raised: Raised) -> str:
-    line = str(raised)
-    return line if len(line) <= 160 else line[:159] + "…"
+    return f": {cut(lines[-1], 120)}" if lines else ""

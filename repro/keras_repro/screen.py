@@ -8,6 +8,8 @@ Public: `Progress`, `bisect_summary`, `hunt_summary`, `timeline_summary`, `trans
 
 from __future__ import annotations
 
+import shlex
+import shutil
 import sys
 import threading
 import time
@@ -19,7 +21,8 @@ from typing import TYPE_CHECKING
 from keras_bisect.events import Began, Ended, Judgement, Learned, Narrowed, Notice, Probed, Stage
 from keras_bisect.search.commits import NO_COMMITS
 from keras_bisect.transitions import SYMBOLS, Entry, Place, Tally, Transition, line_of
-from keras_bisect.verdict import Verdict
+from keras_bisect.verdict import Failure, Signature, Verdict
+from keras_bisect.wording import counted, cut, short
 
 if TYPE_CHECKING:
     from keras_bisect.api import Bisected
@@ -29,6 +32,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Progress", "bisect_summary", "hunt_summary", "timeline_summary", "transition_lines"]
 
+SHOWN = 4
+"""Names in one line."""
+WIDTH = 100
+"""Of the line that changes, at most."""
+
 
 class Progress:
     """A listener that shows where the work stands."""
@@ -36,6 +44,8 @@ class Progress:
     def __init__(self) -> None:
         """Write to standard error."""
         self._terminal = sys.stderr.isatty()
+        # A longer line would wrap, and what is written over it would leave its beginning.
+        self._width = max(20, min(WIDTH, shutil.get_terminal_size().columns - 1))
         self._lock = threading.Lock()
         self._start = time.monotonic()
         self._stage = ""
@@ -71,19 +81,17 @@ class Progress:
                     of = f"/{self._total}" if self._total else ""
                     self._write(self._range or f"{self._stage}: {self._done}{of} probes, {build}")
                 case Judgement(build, judged):
-                    self._write(
-                        f"{self._range or self._stage}  {_short_name(build)} {judged.verdict}"
-                    )
+                    self._write(f"{self._range or self._stage}  {build} {judged.verdict}")
                 case Narrowed(last, first, builds, steps):
                     self._range = (
-                        f"{_short_name(last)} … {_short_name(first)}: {builds} builds, {steps} "
-                        f"steps left{self._time_left(steps)}"
+                        f"{last} … {first}: {counted(builds, 'build')}, "
+                        f"{counted(steps, 'step')} left{self._time_left(steps)}"
                     )
                     self._write(self._range)
                 case Began() | Ended():
                     pass
                 case Learned(signature):
-                    self._line(f"the failure: {signature}"[:160])
+                    self._line(cut(f"the failure: {failure_of(signature)}", 160))
                 case _:
                     said = f"{event.examples} cases, {event.findings} findings"
                     if event.shrunk:
@@ -99,7 +107,7 @@ class Progress:
     def _line(self, text: str) -> None:
         """A line that stays."""
         self._write("", now=True)
-        sys.stderr.write(f"[{time.monotonic() - self._start:6.1f} s] {text}\n")
+        sys.stderr.write(f"[{time.monotonic() - self._start:6.1f} s] {short(text)}\n")
         sys.stderr.flush()
 
     def _write(self, text: str, *, now: bool = False) -> None:
@@ -107,7 +115,7 @@ class Progress:
         if not self._terminal or (not now and time.monotonic() - self._last < 0.1):
             return
         self._last = time.monotonic()
-        text = text[:100]
+        text = cut(short(text), self._width)
         sys.stderr.write("\r" + text.ljust(len(self._shown)) + ("\r" if not text else ""))
         sys.stderr.flush()
         self._shown = text
@@ -132,12 +140,10 @@ def hunt_summary(hunt: Hunt, *, shown: int = 1) -> str:
         lines += ["", "also:"]
         lines += [_short(hunted) for hunted in hunt.findings[shown:]]
     first = hunt.findings[0]
-    lines += ["", "run it:    python " + _near(first.script_file)]
+    script = shlex.quote(_near(first.script_file))
+    lines += ["", "run it:    python " + script]
     for last, first_bad in _ends(first):
-        lines.append(
-            f"go on:     keras-repro bisect {_near(first.script_file)} "
-            f"--good {last} --bad {first_bad}"
-        )
+        lines.append(f"go on:     keras-repro bisect {script} --good {last} --bad {first_bad}")
     return "\n".join(lines) + "\n"
 
 
@@ -170,8 +176,7 @@ def _short(hunted: Hunted) -> str:
     reading = hunted.finding.reading
     rule = reading.rules[0]
     signature = reading.signature.removeprefix(f"{rule} ")
-    said = signature if len(signature) <= 58 else signature[:57] + "…"
-    return f"  {rule:>3}  {said:58}  {_bad_in(hunted.entries):22}  {hunted.slug[-6:]}"
+    return f"  {rule:>3}  {cut(signature, 58):58}  {_bad_in(hunted.entries):22}  {hunted.slug[-6:]}"
 
 
 def _bad_in(entries: Sequence[Entry]) -> str:
@@ -182,6 +187,10 @@ def _bad_in(entries: Sequence[Entry]) -> str:
 
 def transition_lines(transition: Transition) -> Iterator[str]:
     """A transition as a few lines."""
+    return map(short, _transition(transition))
+
+
+def _transition(transition: Transition) -> Iterator[str]:
     last, first = transition.last, transition.first
     yield (
         f"{transition.kind:10} {_place(last)} {transition.before} → "
@@ -190,56 +199,67 @@ def transition_lines(transition: Transition) -> Iterator[str]:
     if last.nightly and first.nightly and (last.release or first.release):
         yield f"{'':10} nightly {last.nightly} → {first.nightly}"
     if culprit := transition.culprit:
-        yield f"{'':10} commit  {culprit.sha[:10]} {culprit.date[:10]} {culprit.subject}"
+        yield f"{'':10} commit  {culprit.sha} {culprit.date[:10]} {culprit.subject}"
         if culprit.link:
             yield f"{'':10} link    {culprit.link}"
+        if culprit.files and culprit.files != transition.files:
+            yield f"{'':10} touches {_some(culprit.files)}"
     elif last.commit and first.commit:
-        yield f"{'':10} commits {last.commit[:10]} → {first.commit[:10]}"
+        yield f"{'':10} commits {last.commit} → {first.commit}"
     if transition.files:
         yield f"{'':10} file    {', '.join(transition.files)}"
     if transition.confidence < 1:
         yield f"{'':10} sure    {transition.confidence:.1%}"
-        around = {_grain(last), _grain(first)}
+        around = {last.finest, first.finest}
         for one in transition.tallies:
             if one.build.removeprefix("git:") in around:
-                yield f"{'':10} runs    {_short_name(one.build)}: {_counted(one)}"
+                yield f"{'':10} runs    {one.build}: {_counted(one)}"
     if any(entry.posterior is not None for entry in transition.between):
         for entry in sorted(transition.between, key=lambda one: -(one.posterior or 0))[:8]:
-            yield f"{'':10} suspect {_short_name(entry.build)} {entry.posterior or 0:.1%}"
+            yield f"{'':10} suspect {entry.build} {entry.posterior or 0:.1%}"
     elif transition.between:
         names = [entry.build for entry in transition.between]
-        shown = ", ".join(names[:4]) + (f", … ({len(names)} builds)" if len(names) > 4 else "")
-        yield f"{'':10} not testable between: {shown} ({transition.between[0].detail[:80]})"
+        reason = cut(transition.between[0].detail, 80)
+        yield f"{'':10} not testable between: {_some(names, 'builds')} ({reason})"
     for note in transition.notes:
         yield f"{'':10} note    {note}"
 
 
-def _grain(place: Place) -> str | None:
-    """The finest name of a build: what an answer rests on."""
-    return place.commit or place.nightly or place.release
+def _some(names: Sequence[str], what: str = "files") -> str:
+    """The first names, and how many there are if there are more."""
+    more = f", … ({len(names)} {what})" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
 
 
-def _short_name(build: str) -> str:
-    """A build's name, fit for a line: of a commit, the first digits."""
-    return build[:14] if build.startswith("git:") else build
+def failure_of(signature: Signature) -> str:
+    """The failure that is followed; where its message says nothing, with its place."""
+    place = signature.frame if isinstance(signature, Failure) else ""
+    return f"{signature} ({place})" if place else str(signature)
 
 
 def _counted(tally: Tally) -> str:
     return ", ".join(f"{verdict} {count}" for verdict, count in tally.verdicts.items())
 
 
-def bisect_summary(result: Bisected, subject: Path) -> str:
-    """What a bisect found, and how to go on where it stopped."""
-    lines = [f"failure    {str(result.signature)[:140]}"]
+def bisect_summary(result: Bisected, subject: Path, options: Sequence[str] = ()) -> str:
+    """What a bisect found, and how to go on where it stopped.
+
+    Args:
+        result: what it found.
+        subject: the script or case, as it was named.
+        options: what else was asked for, but for the ends.
+    """
+    again = ["keras-repro", "bisect", _near(subject), *options]
+    lines = [cut(f"failure    {failure_of(result.signature)}", 160)]
     for transition in result.transitions:
         lines += transition_lines(transition)
         last, first = transition.last, transition.first
         if any(note.startswith(NO_COMMITS) for note in transition.notes):
-            good, bad = (_grain(last), _grain(first))
+            good, bad = last.finest, first.finest
             if transition.kind == "fixed":
                 good, bad = bad, good
             lines.append(
-                f"go on:     keras-repro bisect {_near(subject)} --good {good} --bad {bad} "
+                f"go on:     {shlex.join(again)} --good {good} --bad {bad} "
                 "--repo CLONE    (a clone of the Keras repository)"
             )
     return "\n".join([*lines, f"{result.probes} probes, {result.seconds:.1f} s"]) + "\n"
@@ -247,13 +267,14 @@ def bisect_summary(result: Bisected, subject: Path) -> str:
 
 def _place(place: Place) -> str:
     """The coarsest name of a build: what a person asked about."""
-    return place.release or place.nightly or (place.commit or "")[:10]
+    return place.release or place.nightly or place.commit or ""
 
 
 def timeline_summary(entries: Sequence[Entry], transitions: Sequence[Transition]) -> str:
     """Every build's verdict, then where it changes."""
     width = max((len(entry.build) for entry in entries), default=0)
-    lines = [f"{e.build:{width}}  {e.verdict:10}  {e.detail}"[:160].rstrip() for e in entries]
+    lines = [f"{e.build:{width}}  {e.verdict:10}  {e.detail}" for e in entries]
+    lines = [cut(line, 160).rstrip() for line in lines]
     lines += ["", line_of(entries)]
     lines += [line for transition in transitions for line in transition_lines(transition)]
     return "\n".join(lines) + "\n"

@@ -21,7 +21,9 @@ from keras_bisect.events import Began, Ended, Narrowed, Stage
 from keras_bisect.record.journal import alive, read
 from keras_bisect.record.recorded import Recorded, RecordedProbe, probes, section
 from keras_bisect.run import Run
+from keras_bisect.transitions import Place
 from keras_bisect.verdict import Verdict, first_look
+from keras_bisect.wording import counted, short
 
 __all__ = ["Seen", "Status", "status", "status_document", "status_lines", "status_of"]
 
@@ -167,7 +169,7 @@ def _seen(one: RecordedProbe) -> Seen:
 
 def status_lines(status: Status) -> list[str]:
     """A status as a few lines for a person."""
-    return list(_lines(status))
+    return [short(line) for line in _lines(status)]
 
 
 def _lines(status: Status) -> Iterator[str]:
@@ -203,10 +205,8 @@ def _times(count: int) -> str:
 
 
 def _range(narrowed: Narrowed) -> str:
-    return (
-        f"{narrowed.last} … {narrowed.first}: "
-        f"{narrowed.builds_left} builds, {narrowed.steps_left} steps left"
-    )
+    left = f"{counted(narrowed.builds_left, 'build')}, {counted(narrowed.steps_left, 'step')} left"
+    return f"{narrowed.last} … {narrowed.first}: {left}"
 
 
 def _left(seconds: float | None) -> str:
@@ -229,8 +229,8 @@ def _transition(document: Mapping[str, Any]) -> str:
 def _finest(place: object) -> str:
     """The narrowest name of one side of a transition."""
     names = place if isinstance(place, Mapping) else {}
-    commit = names.get("commit")
-    return str(commit)[:10] if commit else str(names.get("nightly") or names.get("release") or "?")
+    known = Place(*(names.get(grain) for grain in ("release", "nightly", "commit")))
+    return short(str(known.finest or "?"))
 
 
 def status_document(status: Status) -> dict[str, Any]:

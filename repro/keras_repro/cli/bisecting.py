@@ -20,6 +20,7 @@ from keras_repro.cli.options import (
     MatchCommand,
     Shared,
     as_json,
+    given,
     matching,
     one_tree,
     out_option,
@@ -29,6 +30,9 @@ from keras_repro.cli.output import write, write_json
 from keras_repro.cli.values import SUBJECT, TO_WRITE, Number, Repeats
 
 __all__ = ["bisect", "status"]
+
+FOR_ONCE = ("good", "bad", "repo", "resume", "json_", "git_log", "events")
+"""Options that are not said again by who goes on from an answer."""
 
 
 @click.command(cls=MatchCommand)
@@ -150,7 +154,7 @@ def bisect(
         )
         write_json(document)
     else:
-        write(screen.bisect_summary(result, subject))
+        write(screen.bisect_summary(result, subject, given(*FOR_ONCE)))
     if fault is not None:
         raise fault
     if git_log is not None:

@@ -15,6 +15,7 @@ import sys
 from typing import Any, TextIO
 
 from keras_bisect.errors import HarnessError
+from keras_bisect.wording import short
 
 __all__ = ["prepare", "say", "tell", "write", "write_json"]
 
@@ -62,7 +63,7 @@ def tell(text: str) -> None:
 
 def say(text: str) -> None:
     """Tell a person something beside the answer."""
-    tell(f"keras-repro: {text}\n")
+    tell(f"keras-repro: {short(text)}\n")
 
 
 class _Aside(io.RawIOBase):
