@@ -295,7 +295,7 @@ def test_an_exception_and_its_frames_in_keras_are_reported(
 
 def test_tensorflow_is_warm_and_keras_is_not(build: Source) -> None:
     """Without it every probe would import TensorFlow, or all would use the installed keras."""
-    text = "import sys\nprint('tensorflow' in sys.modules, 'keras' in sys.modules)"
+    text = "import sys\nprint('tensorflow.python' in sys.modules, 'keras' in sys.modules)"
     outcome = probe(script(text, keras=False), build)
     assert outcome.stdout == "True False\n"
 

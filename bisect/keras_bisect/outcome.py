@@ -5,7 +5,8 @@ code 1 after a `KeyError` inside Keras; whether that is *bad* is for `verdict.py
 
 Outcomes are written down, in journals and in the cache, so their JSON is here, too, and only here.
 
-Public: `Outcome`, `Ended`, `Loaded`, `Raised`, `Tree`, `outcome_document`, `outcome_of`, `VERSION`.
+Public: `Outcome`, `Ended`, `Loaded`, `Raised`, `Tree`, `outcome_document`, `outcome_of` (with
+`loaded_of`, `raised_of` for its parts), `VERSION`.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ __all__ = [
     "Outcome",
     "Raised",
     "Tree",
+    "loaded_of",
     "outcome_document",
     "outcome_of",
+    "raised_of",
 ]
 
-VERSION = 1
+VERSION = 2
 """Of probes: to be raised with whatever changes what a script sees or what is reported of it."""
 
 LONGEST = 1e9
@@ -143,9 +146,9 @@ def outcome_of(document: Mapping[str, Any]) -> Outcome:
         ended=Ended(_text(document, "ended")),
         code=_number(document, "code"),
         seconds=_seconds(document),
-        loaded=_loaded(_part(document, "loaded")),
-        import_error=_raised(_part(document, "import_error")),
-        raised=_raised(_part(document, "raised")),
+        loaded=loaded_of(document.get("loaded")),
+        import_error=raised_of(document.get("import_error")),
+        raised=raised_of(document.get("raised")),
         stdout=_text(document, "stdout"),
         stderr=_text(document, "stderr"),
         # What follows was not noted from the first.
@@ -161,9 +164,15 @@ def _loaded_document(loaded: Loaded | None) -> dict[str, Any] | None:
     return {"path": loaded.path, "version": loaded.version, "tree": loaded.tree}
 
 
-def _loaded(document: Mapping[str, Any] | None) -> Loaded | None:
+def loaded_of(document: Any) -> Loaded | None:
+    """What a script loaded, of its JSON document; None of null.
+
+    Raises:
+        ValueError: it is not what `outcome_document` made.
+    """
     if document is None:
         return None
+    document = _mapping("loaded", document)
     version, tree = (document.get(key) for key in ("version", "tree"))
     if not all(value is None or isinstance(value, str) for value in (version, tree)):
         raise ValueError(f"not what a probe loaded: {document!r:.200}")
@@ -181,9 +190,15 @@ def _raised_document(raised: Raised | None) -> dict[str, Any] | None:
     }
 
 
-def _raised(document: Mapping[str, Any] | None) -> Raised | None:
+def raised_of(document: Any) -> Raised | None:
+    """An exception, of its JSON document; None of null.
+
+    Raises:
+        ValueError: it is not what `outcome_document` made.
+    """
     if document is None:
         return None
+    document = _mapping("raised", document)
     return Raised(
         _text(document, "type"),
         _text(document, "message"),
@@ -192,9 +207,8 @@ def _raised(document: Mapping[str, Any] | None) -> Raised | None:
     )
 
 
-def _part(document: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
-    value = document.get(key)
-    if value is not None and not isinstance(value, Mapping):
+def _mapping(key: str, value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
         raise ValueError(f"{key}: expected an object or null, found {value!r:.200}")
     return value
 

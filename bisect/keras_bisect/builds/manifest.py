@@ -6,7 +6,8 @@ change of every file, so a whole build is checked in a few milliseconds; what di
 hashed, so a cache that was copied is still good and one that was damaged is not. Each starts with a
 checksum of the rest of itself.
 
-Public: `Manifest`, `BytecodeRecord`, `Finding`, `inspect`, `stat_of`, `sha256_of`.
+Public: `Manifest`, `BytecodeRecord`, `Finding`, `inspect`, `snapshot`, `stat_of`,
+`sha256_of`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,16 @@ from typing import Any
 from keras_bisect.atomic import write_atomic
 from keras_bisect.builds.bytecode import CACHE_TAG, MAGIC, is_sound, pyc_path
 
-__all__ = ["BytecodeRecord", "Finding", "Manifest", "State", "inspect", "sha256_of", "stat_of"]
+__all__ = [
+    "BytecodeRecord",
+    "Finding",
+    "Manifest",
+    "State",
+    "inspect",
+    "sha256_of",
+    "snapshot",
+    "stat_of",
+]
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -178,6 +188,31 @@ def _scan(root: Path) -> tuple[dict[str, Stat], dict[str, Stat]]:
                     regular = stat.S_ISREG(found.st_mode)
                     files[path] = _stat(found) if regular else (-1, -1)
     return files, pycs
+
+
+def snapshot(root: Path) -> dict[str, tuple[int, int, int]]:
+    """What would change if somebody wrote into `keras/` below a folder: names, sizes, times, files.
+
+    Bytecode of another Python is left out: that Python may add it at any time. A folder that is
+    changed while it is read, or is gone, gives what could be seen of it.
+    """
+    seen: dict[str, tuple[int, int, int]] = {}
+    pending = [f"{root}/keras"]
+    while pending:
+        folder = pending.pop()
+        cached = folder.endswith("/__pycache__")
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(entry.path)
+                        seen[entry.path] = (0, 0, 0)
+                    elif not cached or entry.name.endswith(f".{CACHE_TAG}.pyc"):
+                        found = entry.stat(follow_symlinks=False)
+                        seen[entry.path] = (*_stat(found), found.st_ino)
+        except OSError:
+            seen[folder] = (-1, 0, 0)
+    return seen
 
 
 def _is_ours(name: str) -> bool:

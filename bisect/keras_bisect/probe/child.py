@@ -11,7 +11,6 @@ became of it; a script that ends in `os._exit` or a crash has reported by then.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import importlib.machinery
 import importlib.util
@@ -19,7 +18,6 @@ import json
 import os
 import signal
 import sys
-import threading
 import traceback
 import types
 from collections.abc import Callable, Sequence
@@ -41,6 +39,10 @@ ENCODING = "utf-8:replace"
 """Of what a script prints, as `PYTHONIOENCODING` has it: the same on every machine."""
 MESSAGE_LIMIT = 4_000
 FRAMES_KEPT = 4
+KERAS_HOME = "keras"
+"""Below the home of a probe: the folder for the settings and downloads of Keras."""
+HIDDEN = 'raise ModuleNotFoundError("optree is hidden in this probe", name="optree")\n'
+"""What stands for optree in the Pythons that a script starts, where it is hidden."""
 
 
 def die_with_parent() -> None:
@@ -62,14 +64,27 @@ def prepare(path: str, tree: str, backend: str, home: str) -> None:
         home: an empty folder; a `keras.json` of the user would change results.
     """
     os.environ["KERAS_BACKEND"] = backend
-    os.environ["KERAS_HOME"] = home
+    os.environ["KERAS_HOME"] = str(Path(home, KERAS_HOME))
+    Path(home, KERAS_HOME).mkdir(exist_ok=True)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
     # The store made the bytecode; what a probe wrote would be a difference for the next.
     sys.dont_write_bytecode = True
-    sys.path.insert(0, path)
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    first = [path]
     if tree == "dm-tree":
         sys.modules["optree"] = None  # type: ignore[assignment]
+        hidden = Path(home, "hidden")
+        hidden.mkdir(exist_ok=True)
+        (hidden / "optree.py").write_text(HIDDEN, "utf-8")
+        first.append(str(hidden))
+    sys.path[:0] = first
+    # A Python that the script starts must find what the script finds.
+    os.environ["PYTHONPATH"] = os.pathsep.join([*first, *_given(os.environ.get("PYTHONPATH"))])
+
+
+def _given(variable: str | None) -> list[str]:
+    return [variable] if variable else []
 
 
 class Witness:
@@ -90,7 +105,7 @@ class Witness:
         spec = importlib.machinery.PathFinder.find_spec(name, path, target)
         if spec is None or spec.loader is None:
             return None
-        self.done = True
+        # To look it up (`importlib.util.find_spec`) is not to import it.
         spec.loader = _WatchedLoader(spec.loader, self)  # type: ignore[assignment]
         return spec
 
@@ -123,6 +138,10 @@ class _WatchedLoader:
         return made
 
     def exec_module(self, module: types.ModuleType) -> None:
+        # From here on everything is as if nobody had watched.
+        module.__loader__ = self._loader
+        if module.__spec__ is not None:
+            module.__spec__.loader = self._loader
         report = self._witness.report
         report({"loaded": {"path": module.__file__ or ""}})
         try:
@@ -130,13 +149,14 @@ class _WatchedLoader:
         except BaseException as error:
             report({"import_error": describe(error, [])})
             raise
-        report({"loaded": loaded()})
+        # One that failed before may have been tried again.
+        report({"loaded": loaded(module), "import_error": None})
+        self._witness.done = True
         self._witness.keep_frames()
 
 
-def loaded() -> dict[str, str | None]:
+def loaded(keras: types.ModuleType) -> dict[str, str | None]:
     """What `import keras` has put into this process."""
-    keras = sys.modules["keras"]
     trees = {"torchtree_impl": "torchtree", "optree_impl": "optree", "dmtree_impl": "dm-tree"}
     found = [word for name, word in trees.items() if f"keras.src.tree.{name}" in sys.modules]
     if not found:
@@ -211,14 +231,19 @@ def execute(
     return 0
 
 
+def report_line(token: str, document: dict[str, Any]) -> bytes:
+    """A report as it is written; what a script wrote there before need not have ended its line."""
+    return f"\n{token}{json.dumps(document)}\n".encode("ascii")
+
+
 def run(job: dict[str, Any], report_fd: int) -> int:
     """Run the script of a job in this process; return its exit code.
 
     Args:
         job: `text`, `filename`, `folder` (of the script, searched for its own modules; may be
-            empty), and the arguments of `prepare` unless keras is in the process already.
-        report_fd: where one JSON document a line is written: `loaded`, `import_error`, `raised`,
-            `read` (one path), `beyond` (one phrase), `touched`.
+            empty), `token`, and the arguments of `prepare` unless keras is in the process already.
+        report_fd: where one JSON document a line is written, after the token: `loaded`,
+            `import_error`, `raised`, `read` (one path), `beyond` (one phrase), `touched`.
     """
 
     pipe = os.fstat(report_fd)
@@ -227,11 +252,11 @@ def run(job: dict[str, Any], report_fd: int) -> int:
         # A script may close every descriptor, and open a file of its own under the same number.
         with contextlib.suppress(OSError):
             if os.path.samestat(pipe, os.fstat(report_fd)):
-                os.write(report_fd, (json.dumps(document) + "\n").encode("utf-8", "surrogatepass"))
+                os.write(report_fd, report_line(job["token"], document))
 
     witness = Witness(report)
     if "keras" in sys.modules:
-        report({"loaded": loaded()})
+        report({"loaded": loaded(sys.modules["keras"])})
         witness.keep_frames()
     else:
         prepare(job["path"], job["tree"], job["backend"], job["home"])
@@ -243,29 +268,6 @@ def run(job: dict[str, Any], report_fd: int) -> int:
         sys.modules["numpy"].random.seed()
     watcher = Watcher(job, report)
     return flush(execute(job["text"], job["filename"], report, witness, watcher))
-
-
-def new_streams() -> None:
-    """Open the standard streams anew, on the descriptors 0 to 2, and forget older exit handlers.
-
-    What a forked process inherited of both is not the script's.
-    """
-    encoding, errors = ENCODING.split(":")
-    # They live as long as the process.
-    sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115
-    sys.stdout = open(1, "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
-    errors = "backslashreplace"
-    sys.stderr = open(2, "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
-    for name in ("stdin", "stdout", "stderr"):
-        setattr(sys, f"__{name}__", getattr(sys, name))
-    atexit._clear()
-
-
-def end(code: int) -> int:
-    """Do in a forked process what Python does at its end: wait for threads, call exit handlers."""
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
-    return flush(code)
 
 
 def flush(code: int) -> int:
@@ -281,7 +283,11 @@ def flush(code: int) -> int:
 def main() -> None:
     """A fresh interpreter: `python -P child.py JOB REPORT_FD` with the job as a JSON file."""
     die_with_parent()
-    job = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    # A host ignores it, which a program inherits from the one that starts it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    described = Path(sys.argv[1])
+    job = json.loads(described.read_text("utf-8"))
+    described.unlink()
     # As Python itself ends: exit handlers and threads of the script have their turn.
     sys.exit(run(job, int(sys.argv[2])))
 

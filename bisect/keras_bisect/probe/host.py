@@ -9,7 +9,8 @@ closes, and the host kills what it started and ends: nothing outlives a `kill -9
 
 With `share`, the host imports keras itself, once, and its scripts find it imported. That is for
 scripts that are known to do nothing before `import keras`; any other could no longer choose a
-backend or hide a module.
+backend or hide a module. Where that import fails the host says so and ends (`Said.UNSHARED`): what
+is left of a failed import would change how it fails the next time.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import gc
 import json
 import multiprocessing
 import os
+import secrets
 import selectors
 import shutil
 import signal
@@ -27,29 +29,28 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import psutil
 
-from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
+from keras_bisect.outcome import Ended, Outcome
 from keras_bisect.probe import child
+from keras_bisect.probe.pristine import LateTensorflow, end, forget
+from keras_bisect.probe.processes import adopt_orphans, ending, exceeds, kill_descendants, reap
+from keras_bisect.probe.streams import OUTPUT_KEPT, Reports, Sink, Tail, drain, pipe
 
-OUTPUT_KEPT = 64 * 1024
-"""Bytes kept of each stream: the first half and the last half of them."""
 TICK = 0.05
 """Seconds between two looks at the memory of a script."""
 TREE_TICK = 0.5
 """Seconds between two looks at the memory of everything it started, which costs more."""
 IMPORT_TICK = 0.2
 """Seconds between two looks at whether a shared import of keras is still wanted."""
-REAP_TICK = 0.002
-"""Seconds between two rounds of killing what a script left."""
 
 _SAFE_PATH = (
     "import sys; del sys.argv[0], sys.path[0]; __file__ = sys.argv[0]; "
@@ -91,6 +92,15 @@ class Job:
     memory: int
 
 
+class Said(Enum):
+    """What a host says beside outcomes and faults."""
+
+    READY = "ready"
+    """It has begun: from now on it answers in time."""
+    UNSHARED = "unshared"
+    """Keras did not import, so nothing can be shared; it has ended."""
+
+
 @dataclass(frozen=True)
 class Fault:
     """What the host sends instead of an outcome: the harness failed, the script did not."""
@@ -98,51 +108,22 @@ class Fault:
     message: str
 
 
-class Tail:
-    """The beginning and the end of a stream, whatever its length."""
-
-    def __init__(self, limit: int = OUTPUT_KEPT) -> None:
-        """Keep `limit` bytes."""
-        self._half = limit // 2
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._dropped = 0
-
-    def write(self, data: bytes) -> None:
-        """Take some more."""
-        room = self._half - len(self._head)
-        self._head += data[:room]
-        self._tail += data[room:]
-        extra = len(self._tail) - self._half
-        if extra > 0:
-            self._dropped += extra
-            del self._tail[:extra]
-
-    @property
-    def cut(self) -> bool:
-        """Whether something was not kept."""
-        return self._dropped > 0
-
-    def text(self) -> str:
-        """What was kept, with a line that says how much was not."""
-        cut = f"\n… {self._dropped:,} bytes left out …\n".encode() if self._dropped else b""
-        return (bytes(self._head) + cut + bytes(self._tail)).decode("utf-8", "replace")
-
-
 def serve(connection: Connection, spec: HostSpec) -> None:
     """The life of a host: take jobs, send an `Outcome` or a `Fault` each, until the pipe closes."""
-    os.setsid()
-    _adopt_orphans()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    begin_session()
+    adopt_orphans()
     signal.signal(signal.SIGTERM, _end)
-    silence()
     if spec.fork and (reason := cold()):
         connection.send(Fault(f"TensorFlow could not be imported: {reason}"))
         return
     home = ""
     try:
+        connection.send(Said.READY)
         home = tempfile.mkdtemp(prefix="home-", dir=scratch(spec.scratch))
         host = _Host(connection, spec, home)
+        if spec.share and not host.import_keras():
+            connection.send(Said.UNSHARED)
+            return
         while True:
             try:
                 job: Job = connection.recv()
@@ -155,10 +136,30 @@ def serve(connection: Connection, spec: HostSpec) -> None:
         with contextlib.suppress(OSError):
             connection.send(Fault(f"The host of a probe failed:\n{traceback.format_exc()}"))
     finally:
-        _kill_descendants()
+        kill_descendants()
         if home:
             shutil.rmtree(home, ignore_errors=True)
         leave(spec.scratch)
+
+
+def begin_session() -> None:
+    """Leave the terminal of the toolkit: no Ctrl-C comes from there, and nothing is written to it.
+
+    Whoever starts this process keeps SIGINT from it until it is ignored here.
+    """
+    os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    silence()
+
+
+def silence() -> None:
+    """Write nowhere: what a host has to say goes through its connection."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.close(null)
 
 
 def cold() -> str | None:
@@ -200,11 +201,17 @@ class _Host:
         self._connection = connection
         self._spec = spec
         self._home = home
-        if spec.share:
-            child.prepare(spec.path, spec.tree, spec.backend, home)
-            _import_keras(spec.timeout)
-            # The collector would touch, and so copy, every page that the forks share.
-            gc.freeze()
+
+    def import_keras(self) -> bool:
+        """Import keras here, for the scripts to come; whether that went well."""
+        spec = self._spec
+        child.prepare(spec.path, spec.tree, spec.backend, self._home)
+        sys.meta_path.insert(0, LateTensorflow(spec.path))
+        if not _import_keras(spec.timeout):
+            return False
+        # The collector would touch, and so copy, every page that the forks share.
+        gc.freeze()
+        return True
 
     def run(self, job: Job) -> Outcome | Fault:
         root = scratch(self._spec.scratch)
@@ -212,38 +219,40 @@ class _Host:
             try:
                 return self._supervise(job, folder)
             finally:
-                _kill_descendants()
+                kill_descendants()
+                # Settings and downloads of one script are not the next one's.
+                keras_home = Path(self._home, child.KERAS_HOME)
+                shutil.rmtree(keras_home, ignore_errors=True)
+                keras_home.mkdir(exist_ok=True)
 
     def _supervise(self, job: Job, folder: str) -> Outcome | Fault:
         start = time.monotonic()
+        out, err, reports = Tail(), Tail(), Reports(token := secrets.token_hex(8))
         with contextlib.ExitStack() as stack:
-            pipes = [_pipe(stack) for _ in range(3)]
-            (out, out_end), (err, err_end), (report, report_end) = pipes
-            ends = (out_end, err_end, report_end)
-            pid = (self._fork if self._spec.fork else self._start)(job, folder, ends)
+            reads, ends = zip(*(pipe(stack) for _ in range(3)), strict=True)
+            described = self._job(job, folder, token)
+            pid = (self._fork if self._spec.fork else self._start)(described, folder, reads, ends)
             for end in ends:
                 os.close(end)
-            streams = {out: Tail(), err: Tail(), report: Tail(1 << 20)}
-            ended, code = self._watch(pid, streams, start, job)
-        events = _events(streams[report].text())
-        if streams[report].cut:
-            events["beyond"].append("reports more than is kept")
+            sinks: dict[int, Sink] = dict(zip(reads, (out, err, reports), strict=True))
+            ended, code = self._watch(pid, sinks, start, job)
+        if reports.fault:
+            return Fault(f"The process of a script could not begin:\n{reports.fault}")
         return Outcome(
             ended=ended,
             code=code,
             seconds=time.monotonic() - start,
-            loaded=loaded(events.get("loaded")),
-            import_error=raised(events.get("import_error")),
-            raised=raised(events.get("raised")),
-            stdout=streams[out].text(),
-            stderr=streams[err].text(),
-            # A process that a script forks reports by itself.
-            read=tuple(sorted(set(events["read"]))),
-            beyond=", ".join(dict.fromkeys(events["beyond"])),
-            touched="touched" in events,
+            loaded=reports.loaded,
+            import_error=reports.import_error,
+            raised=reports.raised,
+            stdout=out.text(),
+            stderr=err.text(),
+            read=reports.read,
+            beyond=reports.beyond,
+            touched=reports.touched,
         )
 
-    def _job(self, job: Job, folder: str) -> dict[str, str]:
+    def _job(self, job: Job, folder: str, token: str) -> dict[str, str]:
         filename = job.filename
         if not filename:
             path = Path(folder, "repro.py")
@@ -254,40 +263,55 @@ class _Host:
             "text": job.text,
             "filename": filename,
             "folder": job.folder,
+            "token": token,
             "path": spec.path,
             "tree": spec.tree,
             "backend": spec.backend,
             "home": self._home,
         }
 
-    def _fork(self, job: Job, folder: str, ends: tuple[int, int, int]) -> int:
-        described = self._job(job, folder)
+    def _fork(
+        self, job: dict[str, str], folder: str, reads: Sequence[int], ends: Sequence[int]
+    ) -> int:
         pid = os.fork()
         if pid:
             return pid
         code = 1
         try:
-            child.die_with_parent()
-            os.setsid()
-            for number in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(number, signal.default_int_handler if number == 2 else signal.SIG_DFL)
-            self._connection.close()
-            null = os.open(os.devnull, os.O_RDONLY)
-            for fd, wanted in ((null, 0), (ends[0], 1), (ends[1], 2)):
-                os.dup2(fd, wanted)
-            child.new_streams()
-            os.chdir(folder)
-            os.environ["TMPDIR"] = folder
-            tempfile.tempdir = None
-            code = child.end(child.run(described, ends[2]))
+            try:
+                self._enter(folder, reads, ends)
+            except BaseException:  # noqa: BLE001 - whatever it is, it is not the script that failed
+                fault = {"fault": traceback.format_exc()[-child.MESSAGE_LIMIT :]}
+                os.write(ends[2], child.report_line(job["token"], fault))
+            else:
+                code = end(child.run(job, ends[2]))
         except BaseException as error:  # noqa: BLE001 - nothing may unwind into the host's own frames
             os.write(2, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
         finally:
             os._exit(code)
 
-    def _start(self, job: Job, folder: str, ends: tuple[int, int, int]) -> int:
+    def _enter(self, folder: str, reads: Sequence[int], ends: Sequence[int]) -> None:
+        """Become the process of a script."""
+        child.die_with_parent()
+        os.setsid()
+        self._connection.close()
+        null = os.open(os.devnull, os.O_RDONLY)
+        for fd, wanted in ((null, 0), (ends[0], 1), (ends[1], 2)):
+            os.dup2(fd, wanted)
+        for fd in (null, *reads, *ends[:2]):
+            os.close(fd)
+        os.chdir(folder)
+        os.environ["TMPDIR"] = folder
+        tempfile.tempdir = None
+        forget()
+        if not self._spec.share:
+            sys.meta_path.insert(0, LateTensorflow(self._spec.path))
+
+    def _start(
+        self, job: dict[str, str], folder: str, _reads: Sequence[int], ends: Sequence[int]
+    ) -> int:
         described = Path(folder, "job.json")
-        described.write_text(json.dumps(self._job(job, folder)), "utf-8")
+        described.write_text(json.dumps(job), "utf-8")
         arguments = [child.__file__, str(described), str(ends[2])]
         if self._spec.python:
             command = [self._spec.python, "-c", _SAFE_PATH, *arguments]
@@ -310,59 +334,51 @@ class _Host:
         return {name: value for name, value in os.environ.items() if name not in ours}
 
     def _watch(
-        self, pid: int, streams: dict[int, Tail], start: float, job: Job
+        self, pid: int, sinks: Mapping[int, Sink], start: float, job: Job
     ) -> tuple[Ended, int | None]:
         """Read what a script writes until it ends, is ended, or nobody wants to know any more."""
         process = psutil.Process(pid)
         tree_due = start + TREE_TICK
-        with selectors.DefaultSelector() as selector, _ending(pid) as ending:
-            for fd in streams:
+
+        def finish() -> None:
+            kill_descendants()
+            for fd, sink in sinks.items():
+                drain(fd, sink, OUTPUT_KEPT)
+
+        with selectors.DefaultSelector() as selector, ending(pid) as ended:
+            for fd in sinks:
                 os.set_blocking(fd, False)
                 selector.register(fd, selectors.EVENT_READ)
             selector.register(self._connection.fileno(), selectors.EVENT_READ)
-            if ending is not None:
-                selector.register(ending, selectors.EVENT_READ)
+            if ended is not None:
+                selector.register(ended, selectors.EVENT_READ)
             while True:
-                for key, _ in selector.select(TICK if ending is not None else TICK / 5):
-                    if key.fd in streams:
-                        if not _drain(key.fd, streams[key.fd], 1):
+                for key, _ in selector.select(TICK if ended is not None else TICK / 5):
+                    if key.fd in sinks:
+                        if not drain(key.fd, sinks[key.fd], 1):
                             selector.unregister(key.fd)
-                    elif key.fd != ending and not self._connection.poll():
+                    elif key.fd != ended and not self._connection.poll():
                         continue
-                    elif key.fd != ending:
+                    elif key.fd != ended:
                         # Only the end of the toolkit is read here: it sends one job at a time.
                         raise BrokenPipeError
-                if (status := _reap(pid)) is not None:
-                    _kill_descendants()
-                    for fd, tail in streams.items():
-                        _drain(fd, tail, OUTPUT_KEPT)
+                if (status := reap(pid)) is not None:
+                    finish()
                     code = os.waitstatus_to_exitcode(status)
                     return (Ended.SIGNAL, -code) if code < 0 else (Ended.EXIT, code)
                 now = time.monotonic()
-                ended = None
                 if now - start > job.timeout:
-                    ended = Ended.TIMEOUT
-                elif _used(process, everything=now > tree_due) > job.memory:
-                    ended = Ended.MEMORY
+                    finish()
+                    return Ended.TIMEOUT, None
+                if exceeds(process, job.memory, everything=now > tree_due):
+                    finish()
+                    return Ended.MEMORY, None
                 if now > tree_due:
                     tree_due = now + TREE_TICK
-                if ended is not None:
-                    _kill_descendants()
-                    for fd, tail in streams.items():
-                        _drain(fd, tail, OUTPUT_KEPT)
-                    return ended, None
 
 
-def silence() -> None:
-    """Write nowhere: what a host has to say goes through its connection."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    os.close(null)
-
-
-def _import_keras(timeout: float) -> None:
-    """Import keras in the host; a failure or a hang shows again in each script that imports it."""
+def _import_keras(timeout: float) -> bool:
+    """Import keras; whether that went well. A failure or a hang is left to scripts to show."""
     deadline = time.monotonic() + timeout
 
     def look(_signal: int, _frame: FrameType | None) -> None:
@@ -375,11 +391,11 @@ def _import_keras(timeout: float) -> None:
     try:
         import keras  # noqa: F401
     except (Exception, SystemExit):  # noqa: BLE001 - told by the script that meets it next
-        for name in [n for n in sys.modules if n == "keras" or n.startswith("keras.")]:
-            del sys.modules[name]
+        return False
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+    return True
 
 
 def toolkit() -> BaseProcess:
@@ -387,110 +403,3 @@ def toolkit() -> BaseProcess:
     parent = multiprocessing.parent_process()
     assert parent is not None
     return parent
-
-
-def _pipe(stack: contextlib.ExitStack) -> tuple[int, int]:
-    read, write = os.pipe()
-    stack.callback(os.close, read)
-    return read, write
-
-
-def _drain(fd: int, tail: Tail, reads: int) -> bool:
-    """Move what is in a pipe, at most some reads of it; whether there may be more to come."""
-    for _ in range(reads):
-        try:
-            data = os.read(fd, 1 << 16)
-        except BlockingIOError:
-            return True
-        if not data:
-            return False
-        tail.write(data)
-    return True
-
-
-@contextlib.contextmanager
-def _ending(pid: int) -> Iterator[int | None]:
-    """A descriptor that turns readable when a process ends; None where the system has none."""
-    if not hasattr(os, "pidfd_open"):
-        yield None
-        return
-    fd = os.pidfd_open(pid)
-    try:
-        yield fd
-    finally:
-        os.close(fd)
-
-
-def _reap(pid: int) -> int | None:
-    done, status = os.waitpid(pid, os.WNOHANG)
-    return status if done else None
-
-
-def _used(process: psutil.Process, *, everything: bool) -> int:
-    """Bytes of memory a process holds, with all it started if `everything`."""
-    used = 0
-    try:
-        for one in [process, *(process.children(recursive=True) if everything else ())]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                used += int(one.memory_info().rss)
-    except psutil.NoSuchProcess:
-        return 0
-    return used
-
-
-def _adopt_orphans() -> None:
-    """Become the parent of whatever a script leaves behind (Linux), so that it can be found."""
-    if sys.platform == "linux":
-        import ctypes
-
-        pr_set_child_subreaper = 36
-        ctypes.CDLL(None, use_errno=True).prctl(pr_set_child_subreaper, 1)
-
-
-def _kill_descendants() -> None:
-    """Kill every process below this one, and reap it, until there is none."""
-    while _any_child():
-        for one in psutil.Process().children(recursive=True):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-        # One forked meanwhile is seen in the next round; to wait for it could take forever.
-        time.sleep(REAP_TICK)
-
-
-def _any_child() -> bool:
-    """Whether there is a living child; those that ended are reaped."""
-    try:
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
-    except ChildProcessError:
-        return False
-    return True
-
-
-def _events(text: str) -> dict[str, Any]:
-    """The last document of each kind that a script reported; of `read` and `beyond`, all."""
-    events: dict[str, Any] = {"read": [], "beyond": []}
-    for line in text.splitlines():
-        try:
-            document = json.loads(line)
-        except ValueError:
-            # Cut off when the process was killed.
-            continue
-        for key, value in document.items():
-            if key in ("read", "beyond"):
-                events[key].append(value)
-            else:
-                events[key] = value
-    return events
-
-
-def loaded(event: dict[str, Any] | None) -> Loaded | None:
-    """What a child reported of the Keras it loaded."""
-    return None if event is None else Loaded(**event)
-
-
-def raised(event: dict[str, Any] | None) -> Raised | None:
-    """What a child reported of an exception."""
-    if event is None:
-        return None
-    return Raised(event["type"], event["message"], tuple(event["frames"]), event["line"])

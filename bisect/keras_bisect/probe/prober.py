@@ -13,44 +13,42 @@ Public: `Prober`, `Script`, `Task`, `digest`.
 from __future__ import annotations
 
 import contextlib
-import multiprocessing
 import os
 import shutil
 import sys
-import tempfile
 import threading
-import types
-import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
 from importlib.util import decode_source
 from multiprocessing.connection import Connection
-from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any, Literal, TypeVar
-
-import psutil
+from typing import Any, Literal
 
 from keras_bisect.bounded import read_bounded
 from keras_bisect.builds.store import Source
 from keras_bisect.errors import HarnessError, UsageError
 from keras_bisect.outcome import Outcome, Tree
-from keras_bisect.probe.host import Fault, HostSpec, Job, serve
-
-WARM = "keras_bisect.probe.warm"
-SCRATCH = "keras-probe-"
-"""The working folders of one `Prober` are in `<temporary folder>/keras-probe-<its process>-…`."""
+from keras_bisect.probe.handle import GRACE, Host, Unshared
+from keras_bisect.probe.host import HostSpec, serve
+from keras_bisect.probe.parallel import Emit, Stop, in_parallel
+from keras_bisect.probe.processes import kill_all
+from keras_bisect.probe.starting import (
+    SCRATCH,
+    abandon_warming,
+    own_folder,
+    start,
+    sweep,
+    warm_up,
+)
 
 SCRIPT_LIMIT = 16 << 20
 """Bytes of a script."""
 
 Start = Literal["fork", "fresh"]
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -147,8 +145,7 @@ class Prober:
         self.memory = memory
         self.jobs = jobs or os.cpu_count() or 1
         self.start: Start = start or ("fork" if sys.platform == "linux" else "fresh")
-        name = f"{SCRATCH}{os.getpid()}-{uuid.uuid4().hex[:8]}"
-        self._scratch = str(Path(tempfile.gettempdir(), name))
+        self._scratch = own_folder(SCRATCH)
         self._lock = threading.Lock()
         self._hosts: set[BaseProcess] = set()
         self._left: list[BaseProcess] = []
@@ -165,13 +162,9 @@ class Prober:
 
     def warm(self) -> None:
         """Let the warm process import TensorFlow while the caller does something else."""
-        _sweep()
+        sweep()
         if self.start == "fork":
-            from multiprocessing import forkserver
-
-            self._context()
-            with _bare_main():
-                forkserver.ensure_running()
+            warm_up()
 
     def run(
         self, script: Script, source: Source, tree: Tree = "optree", *, python: str = ""
@@ -202,44 +195,60 @@ class Prober:
             share: the scripts do nothing before `import keras`, so tasks of one build and tree that
                 follow each other may use one import of it.
         """
-        stop = _Stop()
-        yield from in_parallel(self._grouped(tasks, share, stop), self.jobs, stop.now)
+        stop = Stop()
+
+        def end() -> None:
+            stop.now()
+            if isinstance(sys.exc_info()[1], KeyboardInterrupt):
+                abandon_warming()
+
+        yield from in_parallel(self._grouped(tasks, share, stop), self.jobs, end)
 
     def _grouped(
-        self, tasks: Iterable[Task], share: bool, stop: _Stop
-    ) -> Iterator[Callable[[], list[tuple[Task, Outcome]]]]:
+        self, tasks: Iterable[Task], share: bool, stop: Stop
+    ) -> Iterator[Callable[[Emit[tuple[Task, Outcome]]], None]]:
         group: list[Task] = []
         for task in tasks:
             same = group and replace(group[0], script=task.script) == task
             if group and not same:
-                yield partial(self._run_group, group, share, stop)
+                yield partial(self._run_group, group, stop)
                 group = []
             if share:
                 group.append(task)
             else:
                 # It need not wait for the next to be fetched.
-                yield partial(self._run_group, [task], share, stop)
+                yield partial(self._run_group, [task], stop)
         if group:
-            yield partial(self._run_group, group, share, stop)
+            yield partial(self._run_group, group, stop)
 
-    def _run_group(self, group: list[Task], share: bool, stop: _Stop) -> list[tuple[Task, Outcome]]:
-        first = group[0]
+    def _run_group(self, group: list[Task], stop: Stop, emit: Emit[tuple[Task, Outcome]]) -> None:
+        """Run some tasks of one build, by one import of keras if there is more than one."""
+        if len(group) > 1:
+            with contextlib.suppress(Unshared), self._host_of(group[0], stop, share=True) as host:
+                for task in group:
+                    emit((task, host.run(task.script)))
+                return
+        for task in group:
+            with self._host_of(task, stop) as host:
+                emit((task, host.run(task.script)))
+
+    @contextlib.contextmanager
+    def _host_of(self, task: Task, stop: Stop, *, share: bool = False) -> Iterator[Host]:
         with (
-            self.host(
-                first.source, first.tree, share=share and len(group) > 1, python=first.python
-            ) as host,
+            self.host(task.source, task.tree, share=share, python=task.python) as host,
             stop.stops(host),
         ):
-            return [(task, host.run(task.script)) for task in group]
+            yield host
 
     @contextlib.contextmanager
     def host(
         self, source: Source, tree: Tree = "optree", *, share: bool = False, python: str = ""
     ) -> Iterator[Host]:
         """A host for several scripts under one build."""
-        process, connection = self.spawn(serve, self.spec(source, tree, share=share, python=python))
+        spec = self.spec(source, tree, share=share, python=python)
+        process, connection = self.spawn(serve, spec)
         try:
-            yield Host(self, source, connection, process)
+            yield Host(self, source, connection, process, shares=spec.share)
         finally:
             # The host sees the end of the pipe and ends with all it started. Nobody waits for it.
             connection.close()
@@ -262,30 +271,25 @@ class Prober:
 
     def spawn(self, target: Callable[..., None], spec: Any) -> tuple[BaseProcess, Connection]:
         """A process forked from the warm one, and the connection to it; ended by `close`."""
-        context = self._context()
         with self._lock:
-            if self._closed:
-                raise HarnessError("The probe was interrupted.")
             ended = [host for host in self._left if host.exitcode is not None]
             self._left = [host for host in self._left if host not in ended]
             self._hosts.difference_update(ended)
-            here, there = context.Pipe()
-            process: BaseProcess = context.Process(  # type: ignore[attr-defined]
-                target=target, args=(there, spec), daemon=False
-            )
-            with _bare_main():
-                process.start()
-            there.close()
+            for last in (False, True):
+                if self._closed:
+                    raise HarnessError("The probe was interrupted.")
+                try:
+                    process, connection = start(self.start == "fork", target, spec)
+                    break
+                except (EOFError, OSError) as error:
+                    # Another prober of this process may have given up the warm process.
+                    if last and not self._closed:
+                        raise HarnessError(
+                            f"No process can be started for a probe: {type(error).__name__}: "
+                            f"{error}. Free some memory, or end some processes, and run again."
+                        ) from error
             self._hosts.add(process)
-        return process, here
-
-    def _context(self) -> BaseContext:
-        if self.start == "fresh":
-            return multiprocessing.get_context("spawn")
-        context = multiprocessing.get_context("forkserver")
-        # Whoever starts the server first: it imports this once, and only then.
-        context.set_forkserver_preload([WARM])
-        return context
+        return process, connection
 
     @staticmethod
     def prove(outcome: Outcome, source: Source) -> None:
@@ -312,139 +316,27 @@ class Prober:
             )
 
     def end(self, process: BaseProcess) -> None:
-        """Kill a process that `spawn` made."""
-        process.kill()
-        process.join()
+        """Kill a process that `spawn` made, and all below it."""
+        if process.pid is not None:
+            kill_all(process.pid)
+        process.join(GRACE)
         with self._lock:
             self._hosts.discard(process)
 
     def close(self) -> None:
         """End every process that is still there. Safe to call twice and from another thread."""
+        self._closed = True
+        # Somebody may hold the lock until it is warm.
+        abandon_warming()
         with self._lock:
-            self._closed = True
             hosts = list(self._hosts)
         for process in hosts:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
+        deadline = time.monotonic() + GRACE
         for process in hosts:
-            process.join()
+            process.join(max(0.0, deadline - time.monotonic()))
+            if process.exitcode is None:
+                # It was stopped, or hangs.
+                self.end(process)
         shutil.rmtree(self._scratch, ignore_errors=True)
-
-
-class Host:
-    """Runs scripts under one build, one after the other."""
-
-    def __init__(
-        self, prober: Prober, source: Source, connection: Connection, process: BaseProcess
-    ) -> None:
-        """Made by `Prober.host`."""
-        self._prober = prober
-        self._source = source
-        self._connection = connection
-        self._process = process
-
-    def stop(self) -> None:
-        """End it and the script it runs, from another thread: nobody wants the outcome."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.terminate()
-
-    def run(self, script: Script) -> Outcome:
-        """One probe; see `Prober.run`."""
-        folder = str(Path(script.filename).parent) if script.filename else ""
-        job = Job(script.text, script.filename, folder, self._prober.timeout, self._prober.memory)
-        try:
-            self._connection.send(job)
-            answer: Outcome | Fault = self._connection.recv()
-        except (EOFError, OSError) as error:
-            self._process.join(5)
-            raise HarnessError(
-                f"The process that watched over a probe of {self._source.build} died "
-                f"({type(error).__name__}, exit code {self._process.exitcode}). If this "
-                "happens again with this script, the script kills processes that are not its own."
-            ) from None
-        if isinstance(answer, Fault):
-            raise HarnessError(answer.message)
-        self._prober.prove(answer, self._source)
-        return answer
-
-
-class _Stop:
-    """Ends the probes of one `run_all` that are still running when nobody listens any more."""
-
-    def __init__(self) -> None:
-        self._hosts: set[Host] = set()
-        self._lock = threading.Lock()
-        self._stopped = False
-
-    @contextlib.contextmanager
-    def stops(self, host: Host) -> Iterator[None]:
-        """Let `now` stop this host, which it does at once if it came before."""
-        with self._lock:
-            self._hosts.add(host)
-            if self._stopped:
-                host.stop()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._hosts.discard(host)
-
-    def now(self) -> None:
-        with self._lock:
-            self._stopped = True
-            for host in self._hosts:
-                host.stop()
-
-
-def in_parallel(
-    jobs: Iterable[Callable[[], Sequence[T]]], limit: int, stop: Callable[[], None]
-) -> Iterator[T]:
-    """Run jobs in threads, some at a time; yield what they return as they end.
-
-    Args:
-        jobs: taken as they are begun.
-        limit: how many run at a time.
-        stop: makes those that still run end soon; called when the caller stops listening, a job
-            fails, or Ctrl-C is pressed.
-    """
-    waiting = iter(jobs)
-    running: set[Future[Sequence[T]]] = set()
-    with ThreadPoolExecutor(limit) as pool:
-        try:
-            while True:
-                while len(running) < limit and (job := next(waiting, None)) is not None:
-                    running.add(pool.submit(job))
-                if not running:
-                    return
-                done, running = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    yield from future.result()
-        finally:
-            if running:
-                for future in running:
-                    future.cancel()
-                stop()
-
-
-def _sweep() -> None:
-    """Remove the working folders of runs that were killed."""
-    for folder in Path(tempfile.gettempdir()).glob(SCRATCH + "*"):
-        owner = folder.name.removeprefix(SCRATCH).partition("-")[0]
-        if owner.isdigit() and not psutil.pid_exists(int(owner)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _bare_main() -> Iterator[None]:
-    """Hide `__main__` from multiprocessing while it starts a process.
-
-    It would import the program of whoever uses this library, once more, in every process: seconds
-    for nothing, and a fork bomb for a program without `if __name__ == "__main__"`. Nothing here
-    lives in `__main__`.
-    """
-    kept = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = kept

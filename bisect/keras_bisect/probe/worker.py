@@ -15,6 +15,7 @@ import io
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import threading
 import time
@@ -25,8 +26,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from keras_bisect.errors import HarnessError
-from keras_bisect.outcome import Ended, Outcome, Tree
+from keras_bisect.outcome import Ended, Outcome, Tree, loaded_of, raised_of
 from keras_bisect.probe import child, host
+from keras_bisect.probe.pristine import LateTensorflow
+from keras_bisect.probe.streams import OUTPUT_KEPT
 
 if TYPE_CHECKING:
     from keras_bisect.builds.store import Source
@@ -44,22 +47,22 @@ SHARES = "shares its process with other scripts"
 
 def serve(connection: Connection, spec: host.HostSpec) -> None:
     """The life of a worker: take texts, send an `Outcome` for each, until the connection closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.setsid()
+    host.begin_session()
     threading.Thread(target=_end_with_the_toolkit, daemon=True).start()
-    host.silence()
     folder = tempfile.mkdtemp(prefix="keras-probe-worker-", dir=host.scratch(spec.scratch))
     os.chdir(folder)
     events: dict[str, Any] = {}
     witness = child.Witness(events.update)
     try:
         child.prepare(spec.path, spec.tree, spec.backend, folder)
+        if "tensorflow" in sys.modules:
+            sys.meta_path.insert(0, LateTensorflow(spec.path))
         try:
             import keras  # noqa: F401
         except Exception as error:  # noqa: BLE001 - told for every script, as a probe would
             events["import_error"] = child.describe(error, [])
         else:
-            events["loaded"] = child.loaded()
+            events["loaded"] = child.loaded(sys.modules["keras"])
             witness.keep_frames()
         connection.send(None)
         while True:
@@ -90,11 +93,11 @@ def _run(text: str, events: dict[str, Any], witness: child.Witness) -> Outcome:
         ended=Ended.EXIT,
         code=code,
         seconds=time.monotonic() - start,
-        loaded=host.loaded(events.get("loaded")),
-        import_error=host.raised(events.get("import_error")),
-        raised=host.raised(events.get("raised")),
-        stdout=out.getvalue()[: host.OUTPUT_KEPT],
-        stderr=err.getvalue()[: host.OUTPUT_KEPT],
+        loaded=loaded_of(events.get("loaded")),
+        import_error=raised_of(events.get("import_error")),
+        raised=raised_of(events.get("raised")),
+        stdout=out.getvalue()[:OUTPUT_KEPT],
+        stderr=err.getvalue()[:OUTPUT_KEPT],
         beyond=SHARES,
     )
 

@@ -1,0 +1,169 @@
+"""Starts processes from the warm one, by the forkserver of the standard library, and no other way.
+
+Ctrl-C in a terminal goes to every process of its group. One that is still importing TensorFlow, or
+Python itself, would answer with a traceback, so SIGINT is blocked in whatever is started here until
+it has taken leave of the terminal. What lies in temporary folders is named after the process that
+owns it, and whoever comes next sweeps up what a killed one left.
+
+Public: `abandon_warming`, `own_folder`, `start`, `sweep`, `warm_up`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+import types
+import uuid
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+WARM = "keras_bisect.probe.warm"
+SCRATCH = "keras-probe-"
+"""The working folders of one `Prober` are in `<temporary folder>/keras-probe-<its process>-…`."""
+SERVER = "keras-warm-"
+"""The address of the warm process is in `<temporary folder>/keras-warm-<its toolkit>-…`."""
+
+_starting = threading.Lock()
+"""`__main__` is hidden from one process at a time."""
+_answered: set[int] = set()
+"""Warm processes (by number) that have started one of ours, so they are warm."""
+
+
+def own_folder(prefix: str) -> str:
+    """A name for a folder in the temporary folder, which `sweep` removes once we are gone."""
+    return str(Path(tempfile.gettempdir(), f"{prefix}{os.getpid()}-{uuid.uuid4().hex[:8]}"))
+
+
+def sweep() -> None:
+    """Remove the folders of runs that were killed."""
+    for prefix in (SCRATCH, SERVER):
+        for folder in Path(tempfile.gettempdir()).glob(prefix + "*"):
+            owner = folder.name.removeprefix(prefix).partition("-")[0]
+            if owner.isdigit() and not _owns(int(owner), folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _owns(pid: int, folder: Path) -> bool:
+    """Whether the process of this number lives, and is no later one than the folder."""
+    try:
+        # A second, because the two clocks are not read alike.
+        return psutil.Process(pid).create_time() <= folder.stat().st_mtime + 1
+    except psutil.NoSuchProcess:
+        return False
+    except (OSError, psutil.Error):
+        return True
+
+
+def warm_up() -> None:
+    """Let the warm process import TensorFlow, without waiting for it."""
+    from multiprocessing import forkserver
+
+    _context(fork=True)
+    with _starting, _bare_main(), _shielded():
+        forkserver.ensure_running()
+
+
+def start(fork: bool, target: Callable[..., None], spec: Any) -> tuple[BaseProcess, Connection]:
+    """Start a process that calls `target(connection, spec)`; also our end of the connection.
+
+    Args:
+        fork: from the warm process, else as a fresh interpreter.
+        target: a function of a module.
+        spec: data.
+
+    Raises:
+        OSError, EOFError: the warm process is gone.
+    """
+    context = _context(fork=fork)
+    here, there = context.Pipe()
+    process: BaseProcess = context.Process(  # type: ignore[attr-defined]
+        target=target, args=(there, spec), daemon=False
+    )
+    try:
+        with _starting, _bare_main(), _shielded():
+            process.start()
+    except BaseException:
+        here.close()
+        raise
+    finally:
+        there.close()
+    if fork and (server := _server()) is not None:
+        _answered.add(server)
+    return process, here
+
+
+def abandon_warming() -> None:
+    """End a warm process that is not warm yet: who waits for it has an error at once."""
+    server = _server()
+    if server is not None and server not in _answered:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server, signal.SIGKILL)
+
+
+def _server() -> int | None:
+    from multiprocessing import forkserver
+
+    pid: int | None = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    return pid
+
+
+def _context(*, fork: bool) -> BaseContext:
+    if not fork:
+        return multiprocessing.get_context("spawn")
+    # Its folder for sockets would be left behind by a kill, under a name that says nothing.
+    config = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    if config.get("tempdir") is None:
+        folder = own_folder(SERVER)
+        Path(folder).mkdir(mode=0o700)
+        # As the standard library does it: after all that has priority over it.
+        multiprocessing.util.Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-100)
+        config["tempdir"] = folder
+    context = multiprocessing.get_context("forkserver")
+    # Whoever starts the server first: it imports this once, and only then.
+    context.set_forkserver_preload([WARM])
+    return context
+
+
+@contextlib.contextmanager
+def _shielded() -> Iterator[None]:
+    """Keep SIGINT from what is started meanwhile. (In this process other threads get it.)"""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    from multiprocessing import resource_tracker
+
+    # It has a shield of its own, and takes ours away where it must be started.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
+def _bare_main() -> Iterator[None]:
+    """Hide `__main__` from multiprocessing while it starts a process.
+
+    It would import the program of whoever uses this library, once more, in every process: seconds
+    for nothing, and a fork bomb for a program without `if __name__ == "__main__"`. Nothing here
+    lives in `__main__`.
+    """
+    kept = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = kept
