@@ -296,7 +296,9 @@ def _between(
 def _place(build: Build) -> Place:
     if build.kind == "release":
         return Place(release=build.name)
-    return Place(nightly=build.name) if build.kind == "nightly" else Place()
+    if build.kind == "commit":
+        return Place(commit=build.name.removeprefix("git:"))
+    return Place(nightly=build.name) if build.kind == "nightly" else Place(folder=build.name)
 
 
 def _finer(

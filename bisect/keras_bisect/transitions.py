@@ -76,11 +76,18 @@ class Place:
     release: str | None = None
     nightly: str | None = None
     commit: str | None = None
+    folder: str | None = None
+    """A build that is none of these: `path:DIR` or `installed`."""
 
     @property
     def finest(self) -> str | None:
         """The finest name of a build: what an answer rests on."""
-        return self.commit or self.nightly or self.release
+        return self.commit or self.nightly or self.release or self.folder
+
+    @property
+    def coarsest(self) -> str | None:
+        """The coarsest name of a build: what a person asked about."""
+        return self.folder or self.release or self.nightly or self.commit
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from keras_bisect.events import Began, Ended, Judgement, Learned, Narrowed, Notice, Probed, Stage
 from keras_bisect.search.commits import NO_COMMITS
-from keras_bisect.transitions import SYMBOLS, Entry, Place, Tally, Transition, line_of
+from keras_bisect.transitions import SYMBOLS, Entry, Tally, Transition, line_of
 from keras_bisect.verdict import Failure, Signature, Verdict
 from keras_bisect.wording import counted, cut, short
 
@@ -166,9 +166,8 @@ def _whole(hunted: Hunted) -> Iterator[str]:
         )
     if hunted.entries:
         yield f"  releases   {line_of(hunted.entries)}"
-    for transition in hunted.transitions:
-        for line in transition_lines(transition):
-            yield f"  {line}"
+    for line in transition_lines(hunted.transitions):
+        yield f"  {line}"
     yield f"  files      {_near(hunted.folder)}/: {', '.join(_files(hunted.folder))}"
 
 
@@ -185,17 +184,21 @@ def _bad_in(entries: Sequence[Entry]) -> str:
     return ", ".join(run[2:] for run in runs if run.startswith(SYMBOLS[Verdict.BAD]))
 
 
-def transition_lines(transition: Transition) -> Iterator[str]:
-    """A transition as a few lines."""
-    return map(short, _transition(transition))
+def transition_lines(transitions: Sequence[Transition]) -> Iterator[str]:
+    """Transitions in order, each as a few lines."""
+    releases = [(one.last.release, one.first.release) for one in transitions]
+    for place, one in enumerate(transitions):
+        # Of several changes between two releases, only the outer ones lead to a release.
+        begun = place > 0 and releases[place - 1] == releases[place]
+        goes_on = releases[place + 1 : place + 2] == [releases[place]]
+        last = one.last.finest if begun else one.last.coarsest
+        first = one.first.finest if goes_on else one.first.coarsest
+        yield from map(short, _transition(one, f"{last} {one.before} → {first} {one.after}"))
 
 
-def _transition(transition: Transition) -> Iterator[str]:
+def _transition(transition: Transition, change: str) -> Iterator[str]:
     last, first = transition.last, transition.first
-    yield (
-        f"{transition.kind:10} {_place(last)} {transition.before} → "
-        f"{_place(first)} {transition.after}"
-    )
+    yield f"{transition.kind:10} {change}"
     if last.nightly and first.nightly and (last.release or first.release):
         yield f"{'':10} nightly {last.nightly} → {first.nightly}"
     if culprit := transition.culprit:
@@ -251,8 +254,8 @@ def bisect_summary(result: Bisected, subject: Path, options: Sequence[str] = ())
     """
     again = ["keras-repro", "bisect", _near(subject), *options]
     lines = [cut(f"failure    {failure_of(result.signature)}", 160)]
+    lines += transition_lines(result.transitions)
     for transition in result.transitions:
-        lines += transition_lines(transition)
         last, first = transition.last, transition.first
         if any(note.startswith(NO_COMMITS) for note in transition.notes):
             good, bad = last.finest, first.finest
@@ -265,18 +268,13 @@ def bisect_summary(result: Bisected, subject: Path, options: Sequence[str] = ())
     return "\n".join([*lines, f"{result.probes} probes, {result.seconds:.1f} s"]) + "\n"
 
 
-def _place(place: Place) -> str:
-    """The coarsest name of a build: what a person asked about."""
-    return place.release or place.nightly or place.commit or ""
-
-
 def timeline_summary(entries: Sequence[Entry], transitions: Sequence[Transition]) -> str:
     """Every build's verdict, then where it changes."""
     width = max((len(entry.build) for entry in entries), default=0)
     lines = [f"{e.build:{width}}  {e.verdict:10}  {e.detail}" for e in entries]
     lines = [cut(line, 160).rstrip() for line in lines]
     lines += ["", line_of(entries)]
-    lines += [line for transition in transitions for line in transition_lines(transition)]
+    lines += transition_lines(transitions)
     return "\n".join(lines) + "\n"
 
 

@@ -229,7 +229,7 @@ def _transition(document: Mapping[str, Any]) -> str:
 def _finest(place: object) -> str:
     """The narrowest name of one side of a transition."""
     names = place if isinstance(place, Mapping) else {}
-    known = Place(*(names.get(grain) for grain in ("release", "nightly", "commit")))
+    known = Place(*(names.get(one) for one in ("release", "nightly", "commit", "folder")))
     return short(str(known.finest or "?"))
 
 
