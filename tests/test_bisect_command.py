@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -146,22 +147,64 @@ def test_only_the_same_bisect_goes_on(history: History, place: Path) -> None:
     """Lost otherwise: an answer put together from two questions."""
     own = place / "own.py"
     shutil.copy(history.script, own)
-    document(keras_repro("bisect", own, *history.ends(), "--to", "commit", "--json"))
+    other = place / "other"
+    subprocess.run(["git", "clone", "--quiet", str(history.path), str(other)], check=True)
+    asked = ["bisect", own, *history.ends(), "--to", "commit", "--fresh"]
+    document(keras_repro(*asked, "--json"))
     [folder] = Path("hunts").iterdir()
     for change, said in (
         (["--bad", f"git:{history.shas[8]}"], "--bad was"),
         (["--match", "any"], "--match was signature and is any now"),
         (["--timeout", "50"], "--timeout was 120 and is 50 now"),
+        (["--memory", "3g"], "--memory was 4g and is 3g now"),
+        (["--no-cache"], "--no-cache was not given and is given now"),
+        (["--repo", other], f"--repo was {history.path} and is {other} now"),
     ):
-        run = keras_repro("bisect", own, *history.ends(), "--to", "commit", "--resume", *change)
+        run = keras_repro(*asked, "--resume", *change)
         assert run.returncode == 2 and said in run.stderr, run.stderr
     own.write_text(SCRIPT + "# another\n")
-    run = keras_repro("bisect", own, *history.ends(), "--to", "commit", "--resume")
+    run = keras_repro(*asked, "--resume")
     assert run.returncode == 2 and "the script has changed" in run.stderr
     lines = (folder / "journal.jsonl").read_bytes()
     (folder / "journal.jsonl").write_bytes(lines.replace(b'"probe"', b'"prbbe"', 1))
-    run = keras_repro("bisect", own, *history.ends(), "--to", "commit")
+    run = keras_repro(*asked)
     assert run.returncode == 5 and "is damaged" in run.stderr
+
+
+def test_a_mistyped_end_does_not_cost_what_was_probed(history: History, place: Path) -> None:
+    """Lost otherwise: hours of probes, for one wrong word on a command line."""
+    arguments = ["bisect", history.script, "--repo", history.path, "--to", "commit", "--fresh"]
+    arguments += ["--no-cache"]
+    right = ["--good", f"git:{history.shas[0]}", "--bad", f"git:{history.shas[-1]}"]
+    document(keras_repro(*arguments, *right, "--json"))
+    mistyped = keras_repro(*arguments, "--good", f"git:{history.shas[9]}", *right[2:])
+    assert mistyped.returncode == 3 and "fails as the bad end does" in mistyped.stderr
+    again = document(keras_repro(*arguments, *right, "--json", "--resume"))
+    assert again["probes"] == 0
+    assert again["transitions"][0]["culprit"]["sha"] == history.shas[WRONG_AT]
+
+
+def test_a_commit_and_a_folder_differ_in_files(history: History, place: Path) -> None:
+    """Lost otherwise: whoever works on a fix could not hold their folder against a commit."""
+    work = place / "work"
+    subprocess.run(["git", "clone", "--quiet", str(history.path), str(work)], check=True)
+    ends = ["--good", f"git:{history.shas[0]}", "--bad", f"path:{work}", "--repo", history.path]
+    run = keras_repro("bisect", history.script, *ends, "--fresh")
+    assert run.returncode == 0, run.stderr
+    assert f"introduced git:{history.shas[0][:10]} good → path:{work} bad" in run.stdout
+    assert "file    keras/src/ops.py" in run.stdout and "only their files" in run.stdout
+    ends = ["--bad", f"git:{history.shas[-1]}", "--good", f"path:{work}", "--repo", history.path]
+    (work / "keras/src/ops.py").write_text(RIGHT)
+    run = keras_repro("bisect", history.script, *ends, "--fresh", "--json")
+    assert document(run)["transitions"][0]["files"] == ["keras/src/ops.py"]
+
+
+def test_what_is_shown_is_short(history: History, place: Path) -> None:
+    """Lost otherwise: lines of forty digits, and an answer that does not say what was touched."""
+    run = keras_repro("bisect", history.script, *history.ends(), "--fresh")
+    assert not re.search("[0-9a-f]{11}", run.stdout + run.stderr)
+    assert f"commit  {history.shas[WRONG_AT][:10]}" in run.stdout
+    assert "touches keras/src/ops.py, keras/src/other.py" in run.stdout
 
 
 def test_a_bisect_can_be_watched(history: History, place: Path) -> None:
@@ -170,6 +213,8 @@ def test_a_bisect_can_be_watched(history: History, place: Path) -> None:
     events = [json.loads(line) for line in Path("events.jsonl").read_text().splitlines()]
     kinds = {event["event"] for event in events}
     assert {"stage", "probe", "learned", "judgement", "narrowed"} <= kinds
+    assert (events[0]["event"], events[-1]["event"]) == ("begin", "end")
+    assert events[-1]["transitions"][0]["culprit"]["sha"] == history.shas[WRONG_AT]
     [folder] = Path("hunts").iterdir()
     shown = keras_repro("status", folder)
     assert shown.returncode == 0 and "finished" in shown.stdout and "Change 5" in shown.stdout
@@ -180,7 +225,9 @@ def test_a_bisect_can_be_watched(history: History, place: Path) -> None:
 
 def test_git_replays_the_search(history: History, place: Path) -> None:
     """Lost otherwise: whoever goes on with git would begin at its beginning."""
+    Path("log").symlink_to("elsewhere")
     keras_repro("bisect", history.script, *history.ends(), "--git-log", "log")
+    assert Path("log").is_symlink()
     clone = place / "clone"
     subprocess.run(["git", "clone", "--quiet", str(history.path), str(clone)], check=True)
     done = subprocess.run(

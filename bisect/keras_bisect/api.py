@@ -26,7 +26,7 @@ from keras_bisect.history.gitlog import Step, bisect_log
 from keras_bisect.lab import Lab, ScriptWrites
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe.prober import Script
-from keras_bisect.search.commits import check_suspects, narrow_to_commits, older
+from keras_bisect.search.commits import check_suspects, narrow_to_commits, noted, older
 from keras_bisect.search.ends import Ends, Recognise, find_ends
 from keras_bisect.search.line import changes, others
 from keras_bisect.search.narrow import Grain, narrow_to_files, narrow_to_nightlies
@@ -308,11 +308,11 @@ def _finer(
     dated = all(lab.made(build) is not None for build in (last, first))
     if to < Grain.NIGHTLY:
         return [transition]
-    if "commit" in (last.kind, first.kind):
-        found = narrow_to_commits(trial, transition, last, first, every=every)
-    elif not dated:
+    if not dated:
         # A folder or the installed Keras: there is nothing between it and another but files.
-        found = [transition]
+        found = [_by_files_alone(trial, transition, last, first)]
+    elif "commit" in (last.kind, first.kind):
+        found = narrow_to_commits(trial, transition, last, first, every=every)
     elif to >= Grain.COMMIT and lab.repository is not None and _is_patch(last, first):
         # Made on a branch of its own, which need not hold the commits of any nightly.
         found = narrow_to_commits(trial, transition, last, first, every=every)
@@ -329,6 +329,18 @@ def _finer(
     if to < Grain.FILE:
         return found
     return [_to_files(trial, one, last, first) for one in found]
+
+
+def _by_files_alone(trial: Trial, transition: Transition, last: Build, first: Build) -> Transition:
+    """A transition with a word on why no commit is named, where somebody could expect one."""
+    for one, other in ((last, first), (first, last)):
+        if trial.lab.made(one) is None and one.kind != other.kind:
+            note = (
+                f"Nobody knows which commits lie between {last} and {first}: only their files are "
+                "compared. For commits give both ends as git:REV."
+            )
+            return noted(trial, transition, note)
+    return transition
 
 
 def _is_patch(last: Build, first: Build) -> bool:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -157,13 +158,18 @@ class EventsFile:
         """Open the file, or make it. It may be a named pipe.
 
         Raises:
-            UsageError: it is `-`, or it is being written already.
+            UsageError: it is `-`, where the answer goes, or is being written already.
             HarnessError: it cannot be opened.
         """
         if str(path) == "-":
             raise UsageError(
                 "Events go to a file or a named pipe, not to standard output, which holds the "
                 "answer. Give a path, such as ./events.jsonl."
+            )
+        if _holds_output(path):
+            raise UsageError(
+                f"{path} is where standard output goes, which would be written over it. Name "
+                "another file."
             )
         try:
             self._lines = Lines(path)
@@ -282,6 +288,15 @@ def _started(pid: int) -> float | None:
         return process.create_time()
     except psutil.Error:
         return None
+
+
+def _holds_output(path: Path) -> bool:
+    """Whether a file is the one that standard output goes to; a pipe or a terminal may be both."""
+    try:
+        there = path.stat()
+        return stat.S_ISREG(there.st_mode) and os.path.samestat(there, os.fstat(1))
+    except OSError:
+        return False
 
 
 def _in_use(path: Path) -> str:

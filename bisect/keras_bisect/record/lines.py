@@ -113,7 +113,8 @@ class Lines:
         return 0
 
     def _fault(self, what: str, error: OSError) -> HarnessError:
+        gone = isinstance(error, BrokenPipeError)
+        hint = "Let somebody read it" if gone else "Make room or choose another place"
         return HarnessError(
-            f"{self.path} cannot be {what}: {error.strerror or error}. "
-            "Make room or choose another folder, then run again."
+            f"{self.path} cannot be {what}: {error.strerror or error}. {hint}, then run again."
         )

@@ -279,14 +279,14 @@ def older(lab: Lab, one: Build, other: Build) -> bool:
     if one.kind == other.kind == "release" and one.version and other.version:
         return one.version < other.version
     repository = lab.repository
+    dates = [lab.made(build) for build in (one, other)]
+    if dates[0] is None or dates[1] is None:
+        # A folder, or the installed Keras: the order in which they were given, good before bad.
+        return False
     if "commit" in (one.kind, other.kind) and repository is not None:
         with contextlib.suppress(*ABSENT):
             here, there = (_commit(lab, repository, build, late=False) for build in (one, other))
             relation = repository.relation(here, there)
             if relation in ("ancestor", "descendant"):
                 return relation == "ancestor"
-    dates = [lab.made(build) for build in (one, other)]
-    if dates[0] is None or dates[1] is None:
-        # A folder, or the installed Keras: the order in which they were given, good before bad.
-        return False
     return dates[0] < dates[1]

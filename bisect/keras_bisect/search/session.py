@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from keras_bisect.documents import transition_document
-from keras_bisect.errors import KerasBisectError
+from keras_bisect.errors import INTERRUPTED, KerasBisectError
 from keras_bisect.events import Event, Listener
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Tree
@@ -36,18 +36,16 @@ class Written:
     run: Run
     since: datetime
     """When it began, before all interruptions: what was known then is what it goes by."""
-    journal: Journal | None = None
+    tell: Listener
+    """Told what happens, as everybody is who listens to the lab."""
 
     def again(self) -> None:
         """Begin anew: nothing that was written until now counts."""
-        if self.journal is not None:
-            self.journal(began(self.run))
+        self.tell(began(self.run))
 
     def answer(self, code: int, transitions: Sequence[Transition]) -> None:
         """Write the answer down."""
-        if self.journal is not None:
-            documents = [transition_document(one) for one in transitions]
-            self.journal(ended(code, transitions=documents))
+        self.tell(ended(code, transitions=[transition_document(one) for one in transitions]))
 
 
 def asked(
@@ -93,35 +91,37 @@ def asked(
 def written_down(
     lab: Lab, run: Run, path: Path | None, *, go_on: bool = False
 ) -> Iterator[Written]:
-    """Let everything that happens go to a journal.
+    """Let everything that happens go to a journal, and say where the search begins and ends.
 
     Args:
         lab: what probes.
         run: what is asked for.
         path: the journal; None writes nothing.
-        go_on: take the probes of the last search in the journal as made.
+        go_on: take the probes of that search, if it is in the journal, as made.
 
     Raises:
-        UsageError: the last search was another one, or the journal is in use.
+        UsageError: only other searches are in the journal, or it is in use.
         HarnessError: the journal is damaged, or cannot be written.
     """
-    now = datetime.now(UTC)
-    if path is None:
-        yield Written(run, now)
-        return
-    with Journal(path, run.script) as journal:
-        known = resume(path, run, lab.listener) if go_on else []
-        since = first_began(path, run) if go_on else None
-        lab.remember(known)
-        journal(began(run, resumed=since is not None))
-        with also(lab, journal):
-            try:
-                yield Written(run, since or now, journal)
-            except KerasBisectError as error:
-                with contextlib.suppress(KerasBisectError):
-                    # A full disk is told as what it is, not as that it could not be told.
-                    journal(ended(error.exit_code, str(error)))
-                raise
+    now, since = datetime.now(UTC), None
+    with contextlib.ExitStack() as stack:
+        if path is not None:
+            journal = stack.enter_context(Journal(path, run.script))
+            if go_on:
+                lab.remember(resume(path, run, lab.listener))
+                since = first_began(path, run)
+            stack.enter_context(also(lab, journal))
+        lab.listener(began(run, resumed=since is not None))
+        try:
+            yield Written(run, since or now, lab.listener)
+        except KerasBisectError as error:
+            with contextlib.suppress(KerasBisectError):
+                # A full disk is told as what it is, not as that it could not be told.
+                lab.listener(ended(error.exit_code, str(error)))
+            raise
+        except KeyboardInterrupt:
+            lab.listener(ended(INTERRUPTED, "interrupted"))
+            raise
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from keras_bisect.errors import Inconclusive
+from keras_bisect.errors import HarnessError, Inconclusive
 from keras_repro.cli.common import CASE, open_lab_of, read_subject, recognised_by
 from keras_repro.cli.options import (
     BUILD_HELP,
@@ -158,7 +158,10 @@ def bisect(
     if fault is not None:
         raise fault
     if git_log is not None:
-        write_atomic(git_log, log)
+        try:
+            write_atomic(git_log, log)
+        except OSError as error:
+            raise HarnessError(f"{git_log} cannot be written: {error.strerror}.") from error
     return Inconclusive.exit_code if result.ambiguous else 0
 
 

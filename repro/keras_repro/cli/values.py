@@ -69,11 +69,13 @@ class _Path(click.Path):
         """Read what a person wrote."""
         if str(value) in ("", "-"):
             self.fail(f"{str(value)!r}: expected the name of a {self.name}.", param, ctx)
-        if self.name == "directory":
-            # What is no folder, and no file either, click lets pass.
-            there = Path(value)
-            if there.exists() and not there.is_dir():
-                self.fail(f"{value!r} is no folder.", param, ctx)
+        if isinstance(param, click.Option):
+            # To be made: found out now, and not when there is an answer to write.
+            place = Path(value) if self.name == "directory" else Path(value).parent
+            above = (place.absolute(), *place.absolute().parents)
+            there = next(one for one in above if one.exists())
+            if not there.is_dir():
+                self.fail(f"{there} is no folder.", param, ctx)
         return super().convert(value, param, ctx)  # type: ignore[return-value]
 
 
