@@ -1,0 +1,142 @@
+"""The issue: what a maintainer is given to read, as GitHub's Markdown; and a link that opens it.
+
+Public: `issue`, `new_issue_link`.
+"""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Final
+from urllib.parse import urlencode
+
+from keras_bisect.errors import UsageError
+from keras_bisect.transitions import Transition
+from keras_repro.case import Case
+from keras_repro.oracle import wiring
+from keras_repro.report import markdown
+from keras_repro.report.markdown import Markdown, code, fence, link, prose, visible
+from keras_repro.report.report import Report
+from keras_repro.report.wording import KERAS, Piece
+
+
+__all__ = ["issue", "new_issue_link"]
+
+LINK: Final = 8000
+"""Characters of an address that GitHub opens: it refuses a little more than 8,100."""
+
+PARTS: Final = ("details", "replay", "diagram", "nearest", "output")
+"""Parts of an issue, those that a reader misses least first."""
+
+
+def issue(report: Report, without: frozenset[str] = frozenset()) -> str:
+    """The text of an issue.
+
+    Args:
+        report: what to tell.
+        without: parts that are left out.
+
+    Raises:
+        UsageError: the failure breaks no rule at all, and so is nobody's fault.
+    """
+    if report.facts.strength == "unspecified":
+        raise UsageError(
+            "This finding is unspecified: neither the documentation nor a maintainer says what "
+            "should happen here, so there is nothing to file. Its folder is kept."
+        )
+    template = markdown.environment().get_template("issue.md.jinja")
+    return template.render(
+        report=report,
+        facts=report.facts,
+        seen=report.seen,
+        headline=_pieces(report.headline),
+        script=_script(report, output="output" not in without),
+        diagram=_diagram(report) if "diagram" not in without else None,
+        without=without,
+        rules=[_rule(one.id, one.sentence, one.source) for one in report.facts.rules],
+        commands=fence("\n".join(report.again), "sh"),
+        replay=fence("\n".join(report.replay), "sh") if report.replay else None,
+        version=prose(version("keras-repro")),
+        suspects=[_suspects(one) for one in report.facts.transitions if one.between],
+    )
+
+
+def _pieces(pieces: list[Piece]) -> Markdown:
+    made = (link(one.text, one.link) if one.link else prose(one.text) for one in pieces)
+    return Markdown("".join(made))
+
+
+def _rule(name: str, sentence: str, source: str) -> Markdown:
+    return Markdown(f"{prose(sentence)} ({link('where it is said', source)}; rule {prose(name)})")
+
+
+def _script(report: Report, *, output: bool) -> Markdown:
+    """The script, and below it, as comments, what it printed: the whole can be pasted and run."""
+    text = report.facts.script.text.rstrip() + "\n"
+    if output:
+        sight = report.sight
+        ended = _ended(report)
+        lines = [f"\n# With Keras {visible(report.seen.build)} it {ended}:"]
+        lines += [f"#> {visible(line, 400)}".rstrip() for line in sight.lines]
+        text += "\n".join(lines)
+    return fence(text, "python")
+
+
+def _ended(report: Report) -> str:
+    outcome = report.seen.outcome
+    return f"exits {outcome.code}" if outcome.ended == "exit" else f"ends by {outcome.ended}"
+
+
+def _diagram(report: Report) -> Markdown | None:
+    """The wrong wires, and the right ones beside them, as a Mermaid diagram."""
+    facts = report.facts
+    if not isinstance(facts.case, Case) or not facts.misroutes:
+        return None
+    names = [wire.name for wire in wiring(facts.case)]
+    lines = ["flowchart LR"]
+    wrong: list[int] = []
+    for part_number, part in enumerate(dict.fromkeys(one.part for one in facts.misroutes)):
+        given = {one.output: one.source for one in facts.misroutes if one.part == part}
+        for place, name in enumerate(names):
+            source = given.get(name, name)
+            output = f"o{place}[{markdown.mermaid('output ' + name)}]"
+            if name in given:
+                wrong.append(len(lines) - 1)
+                lines.append(f"  {output} ==> {_value(part, part_number, names, source)}")
+            own = _value(part, part_number, names, name)
+            lines.append(f"  {output} {'-. should .->' if name in given else '-->'} {own}")
+    lines.append(f"  linkStyle {','.join(map(str, wrong))} stroke:#c62828")
+    return fence("\n".join(lines), "mermaid")
+
+
+def _value(part: str, part_number: int, names: list[str], source: str | None) -> str:
+    if source is None:
+        return f"p{part_number}_none((none))"
+    return f"p{part_number}_{names.index(source)}({markdown.mermaid(f'{part} of {source}')})"
+
+
+def _suspects(one: Transition) -> Markdown:
+    names = [code(entry.build) for entry in one.between[:12]]
+    more = f" and {len(one.between) - 12} more" if len(one.between) > 12 else ""
+    return Markdown(", ".join(names) + more)
+
+
+def new_issue_link(report: Report, repository: str = KERAS) -> str:
+    """An address that opens a new issue with title and text filled in.
+
+    What an address has no room for is left out, the least important first; at worst the text is
+    the first line and a word on where the rest is.
+    """
+    left_out: set[str] = set()
+    for part in ("", *PARTS):
+        left_out |= {part} - {""}
+        made = _address(repository, report.title, issue(report, frozenset(left_out)))
+        if len(made) <= LINK:
+            return made
+    short = f"{_pieces(report.headline)}\n\n(Paste the rest of `issue.md` here.)\n"
+    made = _address(repository, report.title, short)
+    return made if len(made) <= LINK else f"{repository}/issues/new"
+
+
+def _address(repository: str, title: str, body: str) -> str:
+    asked = {"title": title, "body": body}
+    return f"{repository}/issues/new?{urlencode(asked, errors='replace')}"

@@ -1,0 +1,219 @@
+"""A report: what is known and what was seen, arranged for a reader. Pure.
+
+Both renderings, the issue and the page, take their matter from here, so they never disagree.
+
+Public: `Report`, `Row`, `Sight`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from keras_bisect.outcome import Outcome
+from keras_bisect.transitions import Entry, Transition, line_of, transitions
+from keras_bisect.verdict import Verdict
+from keras_repro.case import Case
+from keras_repro.report import wording
+from keras_repro.report.facts import Facts
+from keras_repro.report.looking import Seen
+from keras_repro.report.wording import Gap, Piece
+from keras_repro.script import read_table
+
+__all__ = ["Report", "Row", "Sight"]
+
+OUTPUT_LINES: Final = 30
+OUTPUT_COLUMNS: Final = 160
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table of three columns, as text."""
+
+    name: str
+    expected: str
+    observed: str
+    wrong: bool = True
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What a run showed, line by line."""
+
+    lines: tuple[str, ...]
+    left_out: int = 0
+
+
+@dataclass(frozen=True)
+class Report:
+    """One failure, ready to be told."""
+
+    facts: Facts
+    seen: Seen
+
+    @cached_property
+    def title(self) -> str:
+        """One line for the list of issues."""
+        return wording.title(self.facts)
+
+    @cached_property
+    def headline(self) -> list[Piece]:
+        """The first line."""
+        return wording.headline(self.facts, self.changes, self.timeline, self.seen.newest)
+
+    @cached_property
+    def changes(self) -> tuple[Transition, ...]:
+        """Every change of verdict that is known: those that were narrowed, and the releases'."""
+        narrowed = {(one.last.release, one.first.release): one for one in self.facts.transitions}
+        if self.facts.timeline or not self.seen.timeline:
+            return self.facts.transitions
+        found = transitions(self.seen.timeline)
+        made = tuple(narrowed.pop((t.last.release, t.first.release), t) for t in found)
+        return self.facts.transitions if narrowed else made
+
+    @cached_property
+    def gaps(self) -> list[Gap]:
+        """What is not known, and how to find out."""
+        return wording.gaps(self.facts)
+
+    @property
+    def kind(self) -> str:
+        """How sure it is that this is a bug, in one word; empty where nobody can say but its author."""
+        return self.facts.strength
+
+    @cached_property
+    def routing(self) -> tuple[Row, ...]:
+        """Output, what it should use, what it uses."""
+        rows = []
+        for one in self.facts.misroutes:
+            part = wording.parts(one.part)
+            used = "none" if one.source is None else f"{part} of {one.source!r}"
+            rows.append(Row(one.output, f"{part} of {one.output!r}", used))
+        return tuple(rows)
+
+    @cached_property
+    def numbers(self) -> tuple[Row, ...]:
+        """What the script expected, and what it saw."""
+        outcome = self.seen.outcome
+        if isinstance(self.facts.case, Case):
+            table = read_table(outcome.stdout)
+            wrong = _wrong_lines(outcome.stdout)
+            return tuple(
+                Row(name, _number(want), _number(got), name in wrong)
+                for name, (want, got) in table.items()
+            )
+        return tuple(_calls(outcome.stdout))
+
+    @cached_property
+    def sight(self) -> Sight:
+        """What the script printed, and how it ended, without what differs from machine to machine."""
+        return _sight(self.seen.outcome)
+
+    @property
+    def environment(self) -> list[tuple[str, str]]:
+        """What matters of where it was run."""
+        return list(self.seen.environment.items())
+
+    @property
+    def timeline(self) -> tuple[Entry, ...]:
+        """Every release, where they were tried."""
+        return self.seen.timeline or self.facts.timeline
+
+    @property
+    def line(self) -> str:
+        """The timeline as one line."""
+        return line_of(self.timeline)
+
+    @property
+    def introduced(self) -> Transition | None:
+        """The first change into this failure."""
+        found = (one for one in self.facts.transitions if one.after is Verdict.BAD)
+        return next(found, None)
+
+    @cached_property
+    def replay(self) -> list[str]:
+        """Git commands that show the culprit, in a clone of Keras."""
+        return list(_replay(self.introduced, self.facts))
+
+    @property
+    def name(self) -> str:
+        """What the script is called in commands."""
+        return self.facts.script.filename.rpartition("/")[2] or "repro.py"
+
+    @cached_property
+    def again(self) -> list[str]:
+        """The commands that make all of this again."""
+        facts = self.facts
+        ends = ""
+        if (one := self.introduced) is not None and one.last.release and one.first.release:
+            if one.before is Verdict.GOOD:
+                ends = f" --good {one.last.release} --bad {one.first.release}"
+        narrow = f"keras-repro bisect {shlex.quote(self.name)}{ends}"
+        if facts.command.startswith("keras-repro hunt"):
+            return [facts.command, *([narrow] if ends else [])]
+        return [facts.command or narrow]
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:g}"
+
+
+def _wrong_lines(stdout: str) -> set[str]:
+    marked = "\n".join(line for line in stdout.splitlines() if line.rstrip().endswith("<- wrong"))
+    return set(read_table(marked))
+
+
+_CALL: Final = re.compile(r"^(?P<call>\S.*)\n  expected (?P<want>.*)\n  observed (?P<got>.*)$", re.M)
+
+
+def _calls(stdout: str) -> Iterator[Row]:
+    """The calls of a script of `keras.tree`, as it prints them."""
+    for found in _CALL.finditer(stdout):
+        want, got = found["want"], found["got"]
+        yield Row(found["call"], want, got, want != got)
+
+
+def _sight(outcome: Outcome) -> Sight:
+    text = re.sub("\x1b\\[[0-9;?]*[A-Za-z]", "", outcome.stdout)
+    # A bar of progress draws over itself: its last state is what is left on the screen.
+    lines = [line.rstrip("\r").rpartition("\r")[2].replace("\b", "") for line in text.split("\n")]
+    lines = [line.rstrip() for line in lines]
+    while lines and not lines[-1]:
+        lines.pop()
+    if outcome.raised is not None:
+        lines += [f"{frame}" for frame in _frames(outcome)]
+        message = outcome.raised.message.splitlines() or [""]
+        lines += [f"{outcome.raised.type}: {message[0]}".rstrip(": "), *message[1:]]
+    shown = [line if len(line) <= OUTPUT_COLUMNS else line[: OUTPUT_COLUMNS - 1] + "…" for line in lines]
+    if len(shown) <= OUTPUT_LINES:
+        return Sight(tuple(shown))
+    half = OUTPUT_LINES // 2
+    return Sight((*shown[:half], "…", *shown[-half:]), len(shown) - 2 * half)
+
+
+def _frames(outcome: Outcome) -> Iterator[str]:
+    raised = outcome.raised
+    assert raised is not None
+    if raised.line is not None:
+        yield f"Traceback: line {raised.line} of the script"
+    for frame in raised.frames:
+        yield f"  keras/{frame}"
+
+
+def _replay(one: Transition | None, facts: Facts) -> Iterator[str]:
+    if one is None or one.culprit is None or one.last.commit is None:
+        return
+    script = "/path/to/" + (facts.script.filename.rpartition("/")[2] or "repro.py")
+    run = f"env PYTHONPATH=. python {shlex.quote(script)}"
+    before = "exits 0" if one.before is Verdict.GOOD else "fails in another way"
+    yield f"git checkout --detach {one.culprit.sha}"
+    yield f"{run}   # fails"
+    yield f"git checkout --detach {one.last.commit}"
+    yield f"{run}   # {before}"
+    if one.before is Verdict.GOOD and one.last.release and one.first.release:
+        yield f"git bisect start v{one.first.release} v{one.last.release}"
+        yield f"git bisect run {run}"

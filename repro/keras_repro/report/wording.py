@@ -1,0 +1,262 @@
+"""The sentences of a report: when it began, what is wrong, what is not known. Pure.
+
+Everything a reader is told in words is made here, once, for the issue, the page and the terminal.
+Nothing here is markup: a `Piece` is text with, perhaps, a link.
+
+Public: `Piece`, `headline`, `title`, `what`, `parts`, `gaps`, `KERAS`.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from keras_bisect.search.commits import NO_COMMITS
+from keras_bisect.transitions import Culprit, Entry, Place, Transition
+from keras_bisect.verdict import Verdict
+from keras_repro.report.facts import Facts
+from keras_repro.report.markdown import visible
+from keras_repro.tree_case import TreeCase
+
+__all__ = ["KERAS", "Gap", "Piece", "commit_link", "gaps", "headline", "parts", "plain", "title", "what"]
+
+KERAS: Final = "https://github.com/keras-team/keras"
+TITLE: Final = 120
+"""Characters of a title."""
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Some words, and where they lead."""
+
+    text: str
+    link: str = ""
+
+
+def plain(pieces: Sequence[Piece]) -> str:
+    """Pieces as text."""
+    return "".join(piece.text for piece in pieces)
+
+
+# -- since when, until when ------------------------------------------------------------------------
+
+
+def headline(
+    facts: Facts,
+    changes: Sequence[Transition],
+    timeline: Sequence[Entry] = (),
+    newest: Sequence[Entry] = (),
+) -> list[Piece]:
+    """The first line: works in X, wrong since Y, still wrong or fixed in Z.
+
+    Args:
+        facts: the failure.
+        changes: every change of verdict that is known, in order.
+        timeline: every release, where they were tried.
+        newest: what the newest release and nightly show, where that is known.
+    """
+    told = list(_windows(facts, changes, timeline))
+    if not told:
+        told = [[Piece(f"{_fails(facts)} in {facts.bad or 'an unknown build'}")]]
+    pieces = [piece for one in told for piece in (*one, Piece("; "))][:-1]
+    still = [entry.build for entry in newest if entry.verdict is Verdict.BAD]
+    gone = [entry.build for entry in newest if entry.verdict is Verdict.GOOD]
+    if still:
+        pieces.append(Piece(f"; still {_fails(facts)} in {' and '.join(map(_named, still))}"))
+    elif gone and not any(one.kind == "fixed" for one in changes):
+        pieces.append(Piece(f"; passes in {' and '.join(map(_named, gone))}"))
+    first = pieces[0].text
+    return [Piece(first[0].upper() + first[1:]), *pieces[1:], Piece(".")]
+
+
+def _named(build: str) -> str:
+    return f"nightly {build}" if ".dev" in build else f"the newest release {build}"
+
+
+def _fails(facts: Facts) -> str:
+    return "fails" if facts.refused or not facts.rules else "wrong"
+
+
+def _windows(
+    facts: Facts, changes: Sequence[Transition], timeline: Sequence[Entry]
+) -> Iterator[list[Piece]]:
+    word = _fails(facts)
+    begun = bool(timeline) and timeline[0].verdict is Verdict.BAD
+    if begun:
+        yield [Piece(f"{word} since {timeline[0].build}, the first release of Keras 3")]
+    for one in changes:
+        first = place_name(one.first)
+        if one.after is Verdict.BAD:
+            again = "again " if begun else ""
+            before = f"{_otherwise(one.before, one.last, timeline)}, " if not begun else ""
+            yield [Piece(f"{before}{word} {again}since {first}"), *_culprit(one)]
+        elif one.before is Verdict.BAD:
+            before = "" if begun else f"{word} in {place_name(one.last)}, "
+            now = f"fixed in {first}"
+            if one.after is Verdict.DIFFERENT:
+                now = _otherwise(one.after, one.first, timeline, since=True)
+            yield [Piece(f"{before}{now}"), *_culprit(one)]
+        elif begun and one.after is Verdict.GOOD:
+            yield [Piece(f"works since {first}"), *_culprit(one)]
+        else:
+            continue
+        begun = True
+
+
+def _otherwise(
+    verdict: Verdict, place: Place, timeline: Sequence[Entry], *, since: bool = False
+) -> str:
+    """What a build does that does not show the failure."""
+    name = place_name(place)
+    where = f"since {name}" if since else f"up to {name}"
+    if verdict is Verdict.GOOD:
+        return f"works in {name}"
+    detail = next((entry.detail for entry in timeline if entry.build == place.release), "")
+    raised = re.match(r"[\w.]*?(\w+(?:Error|Exception|Warning|Iteration|Interrupt))\b", detail)
+    return f"{raised[1]} {where}" if raised else f"fails in another way {where}"
+
+
+def place_name(place: Place) -> str:
+    """The coarsest name of a build: what a reader knows."""
+    return place.release or place.nightly or (place.commit or "an unknown build")[:10]
+
+
+def commit_link(culprit: Culprit) -> str:
+    """Where the commit can be read."""
+    return culprit.link or f"{KERAS}/commit/{culprit.sha}"
+
+
+def _culprit(one: Transition) -> list[Piece]:
+    if one.culprit is None:
+        if one.last.nightly and one.first.nightly and one.first.release:
+            return [Piece(f" (nightly {one.last.nightly} to {one.first.nightly})")]
+        return []
+    pieces = [Piece(" (commit "), Piece(one.culprit.sha[:10], commit_link(one.culprit))]
+    if one.culprit.pull:
+        base = commit_link(one.culprit).rpartition("/commit/")[0]
+        pull = f"{base}/pull/{one.culprit.pull}" if base else ""
+        pieces += [Piece(", "), Piece(f"#{one.culprit.pull}", pull)]
+    return [*pieces, Piece(")")]
+
+
+# -- what ------------------------------------------------------------------------------------------
+
+
+def title(facts: Facts) -> str:
+    """One line for the list of issues: what, since when."""
+    since = facts.bad
+    tail = f" {'since' if facts.transitions else 'in'} {since}" if since else ""
+    said = visible(what(facts), TITLE - len(tail))
+    return said[0].upper() + said[1:] + tail
+
+
+def what(facts: Facts) -> str:
+    """What goes wrong, in one sentence without an end."""
+    if isinstance(facts.case, TreeCase) and facts.sentences:
+        return facts.sentences[0]
+    if facts.sentences:
+        form = re.search(r"\(([^()]*)\)$", facts.failure)
+        given = f" ({form[1]})" if form and facts.misroutes else ""
+        said = facts.sentences[0].replace(" was computed ", " is computed ")
+        return said.replace(" was weighted ", " is weighted ").replace(" was given ", " gets ") + given
+    return _says(facts.script.text) or facts.failure
+
+
+def _says(script: str) -> str:
+    """What a script says of itself: the first line of its docstring."""
+    # `compile` accepted it before it was bisected.
+    return (ast.get_docstring(ast.parse(script)) or "").partition("\n")[0].strip()
+
+
+PARTS: Final = {
+    "target": "target",
+    "loss": "loss function",
+    "weight": "loss weight",
+    "metric target": "target, in its metrics,",
+    "metric": "metrics",
+    "name": "name in the report",
+}
+
+
+def parts(part: str) -> str:
+    """How a part is called in a table."""
+    return PARTS.get(part, part)
+
+
+# -- what is missing -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Something that a search did not find out, and the command that would."""
+
+    text: str
+    command: str = ""
+
+
+def gaps(facts: Facts) -> list[Gap]:
+    """What is missing, and what to do about it; empty where the answer is whole."""
+    subject = facts.script.filename.rpartition("/")[2] or "repro.py"
+    found: list[Gap] = []
+    if facts.unfinished:
+        found.append(Gap(f"The search has no answer: {facts.unfinished}", _again(facts)))
+    elif not facts.transitions and not facts.timeline:
+        found.append(
+            Gap("It was not dated.", f"keras-repro bisect {subject} --bad {facts.bad}")
+        )
+    for one in facts.transitions:
+        if Verdict.BAD not in (one.before, one.after) and one.kind != "fixed":
+            continue
+        between = f"between {_finest(one.last)} and {_finest(one.first)}"
+        older, newer = _ends(one)
+        command = f"keras-repro bisect {subject} --good {older} --bad {newer}"
+        if one.before is Verdict.DIFFERENT or one.after is Verdict.DIFFERENT:
+            command = f"keras-repro bisect {subject} --bad {newer if one.after is Verdict.BAD else older}"
+        if any(entry.posterior is not None for entry in one.between):
+            most = max(one.between, key=lambda entry: entry.posterior or 0)
+            found.append(
+                Gap(
+                    f"The script does not always fail, and {len(one.between)} builds {between} "
+                    f"remain; the likeliest is {most.build} ({most.posterior or 0:.0%}).",
+                    f"{command} --confidence {max(one.confidence, 0.99):.3g}",
+                )
+            )
+        elif one.between:
+            reasons = dict.fromkeys(entry.detail for entry in one.between)
+            found.append(
+                Gap(
+                    f"{len(one.between)} builds {between} could not be tested: "
+                    f"{'; '.join(list(reasons)[:2])}. The change is one of theirs, or of the build "
+                    "after them.",
+                    command if facts.era else f"{command} --era",
+                )
+            )
+        elif one.culprit is None:
+            note = next((n for n in one.notes if n.startswith(NO_COMMITS)), "")
+            if note or one.first.commit is None:
+                text = f"The change {between} was not narrowed to a commit"
+                reason = note.partition(": ")[2]
+                found.append(
+                    Gap(f"{text}{': ' + reason if reason else '.'}", f"{command} --repo CLONE")
+                )
+    return found
+
+
+def _again(facts: Facts) -> str:
+    resumable = facts.command.startswith("keras-repro bisect")
+    return f"{facts.command} --resume" if resumable else facts.command
+
+
+def _finest(place: Place) -> str:
+    return (place.commit or "")[:10] or place.nightly or place.release or "?"
+
+
+def _ends(one: Transition) -> tuple[str, str]:
+    """The good and the bad end to go on with."""
+    last, first = (
+        place.nightly or place.release or f"git:{place.commit}" for place in (one.last, one.first)
+    )
+    return (first, last) if one.before is Verdict.BAD else (last, first)
