@@ -30,6 +30,7 @@ def hunt_document(hunt: Hunt, *, only: Hunted | None = None) -> Document:
         "examples": hunt.examples,
         "seconds": round(hunt.seconds, 3),
         "interrupted": hunt.interrupted,
+        "command": hunt.command,
         "findings": [_finding(one) for one in findings],
     }
 

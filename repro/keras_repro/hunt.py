@@ -53,6 +53,7 @@ def hunt(
     budget: Budget,
     out: Path | None,
     search_only: bool = False,
+    command: str = "",
     listener: Callable[[Event | Searched], None],
 ) -> Hunt:
     """Search a build and date every finding.
@@ -65,13 +66,14 @@ def hunt(
         budget: what the search may spend.
         out: the folder for hunt folders; None writes nothing.
         search_only: find and confirm; date nothing.
+        command: what was typed, for whoever wants to have it again.
         listener: told what happens.
     """
     start = time.monotonic()
     if lab.repository is not None and not search_only:
         # The first time it takes a while, and goes on during the search.
         lab.repository.start()
-    result = Hunt(build.name, lab.prober.backend, trees, seed)
+    result = Hunt(build.name, lab.prober.backend, trees, seed, command=command)
     source = lab.source(build)
     releases = () if search_only else lab.index.releases()
     lab.prefetch(releases)

@@ -50,3 +50,5 @@ class Hunt:
     """What a fresh interpreter did not show again."""
     seconds: float = 0.0
     interrupted: bool = False
+    command: str = ""
+    """What a person types to have it again; empty where nobody typed anything."""

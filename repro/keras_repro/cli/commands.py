@@ -10,12 +10,13 @@ import click
 from keras_repro.cli.bisecting import bisect, status
 from keras_repro.cli.hunting import find, hunt
 from keras_repro.cli.listing import builds
+from keras_repro.cli.reporting import report, script
 from keras_repro.cli.running import run, timeline
 from keras_repro.cli.stepping import predicate
 
 __all__ = ["cli"]
 
-COMMANDS = (hunt, find, run, timeline, bisect, status, predicate, builds)
+COMMANDS = (hunt, find, report, script, run, timeline, bisect, status, predicate, builds)
 
 
 class InOrder(click.Group):

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from keras_bisect.errors import INTERRUPTED
-from keras_repro.cli.common import open_lab_of, trees_of
+from keras_repro.cli.common import again, open_lab_of, trees_of
 from keras_repro.cli.options import Shared, as_json, searching, shared
 from keras_repro.cli.output import write, write_json
 
@@ -67,6 +67,7 @@ def _hunt(
             budget=Budget(max_examples=max_examples, first=first),
             out=out,
             search_only=search_only,
+            command=again(keras=build.name, seed=str(seed)),
             listener=listener,
         )
     if json_:

@@ -346,4 +346,4 @@ def _transition(document: Mapping[str, Any]) -> Transition:
 def _tree(text: str) -> Tree:
     if text not in TREES:
         raise ValueError(f"the tree implementation {text!r} is not known")
-    return TREES[TREES.index(text)]  # type: ignore[arg-type]
+    return TREES[TREES.index(text)]

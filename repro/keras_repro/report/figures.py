@@ -152,7 +152,9 @@ def _strand(way: Way, start: int, end: int, label: str) -> Strand:
     left, right = NODE, WIDE - NODE
     one, other = (TOP + row * ROW + HIGH / 2 for row in (start, end))
     bend = (right - left) * 0.45
-    path = f"M{left:g} {one:g}C{left + bend:g} {one:g} {right - bend:g} {other:g} {right:g} {other:g}"
+    path = (
+        f"M{left:g} {one:g}C{left + bend:g} {one:g} {right - bend:g} {other:g} {right:g} {other:g}"
+    )
     # Beside the output, on the side that the wire turns away from: wires cross further on.
     return Strand(way, path, label, left + 10, one + (22 if end < start else -9))
 

@@ -1,6 +1,6 @@
 """The issue: what a maintainer is given to read, as GitHub's Markdown; and a link that opens it.
 
-Public: `issue`, `new_issue_link`.
+Public: `issue`, `new_issue_link`, `refuse_unspecified`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from keras_bisect.transitions import Transition
 from keras_repro.case import Case
 from keras_repro.oracle import wiring
 from keras_repro.report import markdown
+from keras_repro.report.facts import Facts
 from keras_repro.report.markdown import Markdown, code, fence, link, prose, visible
 from keras_repro.report.report import Report
 from keras_repro.report.wording import KERAS, Piece
 
-
-__all__ = ["issue", "new_issue_link"]
+__all__ = ["issue", "new_issue_link", "refuse_unspecified"]
 
 LINK: Final = 8000
 """Characters of an address that GitHub opens: it refuses a little more than 8,100."""
@@ -38,11 +38,7 @@ def issue(report: Report, without: frozenset[str] = frozenset()) -> str:
     Raises:
         UsageError: the failure breaks no rule at all, and so is nobody's fault.
     """
-    if report.facts.strength == "unspecified":
-        raise UsageError(
-            "This finding is unspecified: neither the documentation nor a maintainer says what "
-            "should happen here, so there is nothing to file. Its folder is kept."
-        )
+    refuse_unspecified(report.facts)
     template = markdown.environment().get_template("issue.md.jinja")
     return template.render(
         report=report,
@@ -58,6 +54,19 @@ def issue(report: Report, without: frozenset[str] = frozenset()) -> str:
         version=prose(version("keras-repro")),
         suspects=[_suspects(one) for one in report.facts.transitions if one.between],
     )
+
+
+def refuse_unspecified(facts: Facts) -> None:
+    """Refuse what breaks no rule.
+
+    Raises:
+        UsageError: nobody says what should happen.
+    """
+    if facts.strength == "unspecified":
+        raise UsageError(
+            "This finding is unspecified: neither the documentation nor a maintainer says what "
+            "should happen here, so there is nothing to file. Its folder is kept."
+        )
 
 
 def _pieces(pieces: list[Piece]) -> Markdown:

@@ -16,8 +16,14 @@ from datetime import timedelta
 
 from keras_bisect.builds.build import Build
 from keras_bisect.builds.store import Source
-from keras_bisect.errors import BrokenBuild, KerasBisectError, NotCached, NotReproduced, Unreachable, UsageError
-from keras_bisect.events import Notice
+from keras_bisect.errors import (
+    BrokenBuild,
+    KerasBisectError,
+    NotCached,
+    NotReproduced,
+    Unreachable,
+    UsageError,
+)
 from keras_bisect.history.repository import Repository
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Outcome
@@ -277,7 +283,7 @@ def _stages(lab: Lab, facts: Facts) -> Iterator[Stage]:
 def _line(
     lab: Lab, kind: str, change: Transition, steps: Sequence[Step]
 ) -> tuple[list[str], list[str]]:
-    """The builds of a kind that there were to choose from, in order, and the two it came down to."""
+    """The builds of a kind that could be chosen, in order, and the two that it came down to."""
     names = [step.build for step in steps]
     last, first = change.last, change.first
     if kind == "releases":

@@ -22,7 +22,9 @@ LONG: Final = 200
 
 _MARKUP: Final = re.compile(r"[\\`*\[\]<>|~$]|(?<!\w)_|_(?!\w)|&(?=[#\w])")
 _START: Final = re.compile(r"^(?=[#=+:-])|(?<=^\d)(?=[.)])|(?<=^\d\d)(?=[.)])")
-_REFERENCE: Final = re.compile(r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=GH-)(?=\d)|(?<=http)(?=s?:)|(?<=www)(?=\.)")
+_REFERENCE: Final = re.compile(
+    r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=GH-)(?=\d)|(?<=http)(?=s?:)|(?<=www)(?=\.)"
+)
 """Where GitHub would make a link of words, to a person, an issue or a site."""
 
 
@@ -119,7 +121,7 @@ def environment() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
         finalize=_only_markdown,
-        autoescape=False,  # noqa: S701 - Markdown is not HTML: `finalize` is what refuses here
+        autoescape=False,
     )
     made.filters |= {
         "code": code,

@@ -62,9 +62,7 @@ def nearest(lab: Lab, fresh: Prober, facts: Facts, source: Source) -> Neighbour 
     return _other_build(lab, fresh, facts)
 
 
-def _passing(
-    lab: Lab, facts: Facts, case: AnyCase, source: Source
-) -> list[tuple[str, Script]]:
+def _passing(lab: Lab, facts: Facts, case: AnyCase, source: Source) -> list[tuple[str, Script]]:
     named: dict[str, tuple[str, Script]] = {}
     for words, other in changed(case):
         named.setdefault(render(other, facts.tree).text, (words, render(other, facts.tree)))
@@ -147,9 +145,8 @@ def _cases(case: Case) -> Iterator[tuple[str, Case]]:
     if case.container != "dict":
         keyed = tuple(replace(o, key=o.layer) for o in case.outputs)
         yield "a dict of outputs", replace(case, container="dict", outputs=keyed)
-    for field in ("loss_weights", "metrics"):
-        if getattr(case, field) is not None:
-            yield f"no {GIVEN[field]}", replace(case, **{field: None})
+    yield "no loss weights", replace(case, loss_weights=None)
+    yield "no metrics", replace(case, metrics=None)
     if case.entry != "evaluate":
         yield "evaluate", replace(case, entry="evaluate")
 

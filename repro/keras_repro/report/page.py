@@ -21,12 +21,21 @@ from typing import Any, Final
 import jinja2
 from markupsafe import Markup
 from pygments.lexers.python import PythonLexer
-from pygments.token import Token
+from pygments.token import (
+    Comment,
+    Keyword,
+    Name,
+    Number,
+    Operator,
+    String,
+    is_token_subtype,
+)
 
 from keras_bisect.transitions import SYMBOLS
 from keras_bisect.verdict import Verdict
 from keras_repro.case import Case
-from keras_repro.report.figures import funnel, panels
+from keras_repro.report.facts import Facts
+from keras_repro.report.figures import Panel, funnel, panels
 from keras_repro.report.issue import issue, new_issue_link
 from keras_repro.report.markdown import visible
 from keras_repro.report.report import Report
@@ -35,13 +44,13 @@ from keras_repro.report.wording import commit_link
 __all__ = ["Summary", "index_page", "page"]
 
 _CLASSES: Final = (
-    (Token.Comment, "c"),
-    (Token.Literal.String, "s"),
-    (Token.Literal.Number, "n"),
-    (Token.Keyword, "k"),
-    (Token.Operator.Word, "k"),
-    (Token.Name.Function, "f"),
-    (Token.Name.Class, "f"),
+    (Comment, "c"),
+    (String, "s"),
+    (Number, "n"),
+    (Keyword, "k"),
+    (Operator.Word, "k"),
+    (Name.Function, "f"),
+    (Name.Class, "f"),
 )
 
 
@@ -56,7 +65,6 @@ class Summary:
 def page(report: Report) -> str:
     """The page of one failure."""
     facts = report.facts
-    drawn = isinstance(facts.case, Case)
     neighbour = report.seen.neighbour
     return _render(
         "report.html.jinja",
@@ -65,7 +73,7 @@ def page(report: Report) -> str:
         seen=report.seen,
         link=new_issue_link(report),
         issue=issue(report),
-        panels=panels(facts.case, facts.misroutes) if drawn and facts.misroutes else [],
+        panels=_panels(facts),
         funnel=funnel(report.seen.stages),
         script=highlighted(facts.script.text),
         sides=list(side_by_side(facts.script.text, neighbour.text)) if neighbour else [],
@@ -73,14 +81,22 @@ def page(report: Report) -> str:
     )
 
 
-def index_page(heading: str, found: Sequence[Summary]) -> str:
-    """The page of several findings: which release shows which."""
+def index_page(found: Sequence[Summary]) -> str:
+    """The page of several failures: which release shows which."""
+    keras = dict.fromkeys(one.report.seen.build for one in found)
+    heading = f"{len(found)} failures, from Keras {', '.join(keras)}"
     releases = list(dict.fromkeys(e.build for one in found for e in one.report.timeline))
     rows = []
     for one in found:
         verdicts = {entry.build: entry.verdict for entry in one.report.timeline}
         rows.append((one, [(name, verdicts.get(name)) for name in releases]))
     return _render("index.html.jinja", heading=heading, releases=releases, rows=rows)
+
+
+def _panels(facts: Facts) -> list[Panel]:
+    if not isinstance(facts.case, Case) or not facts.misroutes:
+        return []
+    return panels(facts.case, facts.misroutes)
 
 
 def _culprit(report: Report) -> dict[str, str] | None:
@@ -102,7 +118,7 @@ def highlighted(text: str) -> list[Markup]:
     """The lines of a Python program, coloured."""
     lines: list[list[Markup]] = [[]]
     for kind, value in PythonLexer(ensurenl=False, stripnl=False).get_tokens(text):
-        name = next((css for token, css in _CLASSES if kind in token), "")
+        name = next((css for token, css in _CLASSES if is_token_subtype(kind, token)), "")
         for place, part in enumerate(value.split("\n")):
             if place:
                 lines.append([])
@@ -136,7 +152,9 @@ def side_by_side(one: str, other: str) -> Iterator[Side]:
     if one == other:
         return
     matcher = difflib.SequenceMatcher(a=left, b=right, autojunk=False)
-    for group in matcher.get_grouped_opcodes(2):
+    for number, group in enumerate(matcher.get_grouped_opcodes(2)):
+        if number:
+            yield Side(Markup("⋯"), Markup("⋯"), False)
         for what, a, b, c, d in group:
             for place in range(max(b - a, d - c)):
                 yield Side(
@@ -155,14 +173,18 @@ def _render(name: str, **values: Any) -> str:
         f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(program)}'; "
         "base-uri 'none'; form-action 'none'"
     )
-    return _environment().get_template(name).render(
-        style=Markup(style),
-        program=Markup(program),
-        policy=policy,
-        version=version("keras-repro"),
-        symbols=SYMBOLS,
-        words=VERDICTS,
-        **values,
+    return (
+        _environment()
+        .get_template(name)
+        .render(
+            style=Markup(style),
+            program=Markup(program),
+            policy=policy,
+            version=version("keras-repro"),
+            symbols=SYMBOLS,
+            words=VERDICTS,
+            **values,
+        )
     )
 
 

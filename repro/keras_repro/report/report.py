@@ -82,7 +82,7 @@ class Report:
 
     @property
     def kind(self) -> str:
-        """How sure it is that this is a bug, in one word; empty where nobody can say but its author."""
+        """The strength of the rule; empty where there is none."""
         return self.facts.strength
 
     @cached_property
@@ -110,7 +110,7 @@ class Report:
 
     @cached_property
     def sight(self) -> Sight:
-        """What the script printed, and how it ended, without what differs from machine to machine."""
+        """What the script printed, and how it ended: nothing that is of this machine alone."""
         return _sight(self.seen.outcome)
 
     @property
@@ -149,9 +149,9 @@ class Report:
         """The commands that make all of this again."""
         facts = self.facts
         ends = ""
-        if (one := self.introduced) is not None and one.last.release and one.first.release:
-            if one.before is Verdict.GOOD:
-                ends = f" --good {one.last.release} --bad {one.first.release}"
+        one = self.introduced
+        if one is not None and one.before is Verdict.GOOD and one.last.release:
+            ends = f" --good {one.last.release} --bad {one.first.release}"
         narrow = f"keras-repro bisect {shlex.quote(self.name)}{ends}"
         if facts.command.startswith("keras-repro hunt"):
             return [facts.command, *([narrow] if ends else [])]
@@ -167,7 +167,9 @@ def _wrong_lines(stdout: str) -> set[str]:
     return set(read_table(marked))
 
 
-_CALL: Final = re.compile(r"^(?P<call>\S.*)\n  expected (?P<want>.*)\n  observed (?P<got>.*)$", re.M)
+_CALL: Final = re.compile(
+    r"^(?P<call>\S.*)\n  expected (?P<want>.*)\n  observed (?P<got>.*)$", re.M
+)
 
 
 def _calls(stdout: str) -> Iterator[Row]:
@@ -188,7 +190,9 @@ def _sight(outcome: Outcome) -> Sight:
         lines += [f"{frame}" for frame in _frames(outcome)]
         message = outcome.raised.message.splitlines() or [""]
         lines += [f"{outcome.raised.type}: {message[0]}".rstrip(": "), *message[1:]]
-    shown = [line if len(line) <= OUTPUT_COLUMNS else line[: OUTPUT_COLUMNS - 1] + "…" for line in lines]
+    shown = [
+        line if len(line) <= OUTPUT_COLUMNS else line[: OUTPUT_COLUMNS - 1] + "…" for line in lines
+    ]
     if len(shown) <= OUTPUT_LINES:
         return Sight(tuple(shown))
     half = OUTPUT_LINES // 2

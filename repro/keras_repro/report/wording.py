@@ -21,7 +21,18 @@ from keras_repro.report.facts import Facts
 from keras_repro.report.markdown import visible
 from keras_repro.tree_case import TreeCase
 
-__all__ = ["KERAS", "Gap", "Piece", "commit_link", "gaps", "headline", "parts", "plain", "title", "what"]
+__all__ = [
+    "KERAS",
+    "Gap",
+    "Piece",
+    "commit_link",
+    "gaps",
+    "headline",
+    "parts",
+    "plain",
+    "title",
+    "what",
+]
 
 KERAS: Final = "https://github.com/keras-team/keras"
 TITLE: Final = 120
@@ -84,9 +95,11 @@ def _windows(
     facts: Facts, changes: Sequence[Transition], timeline: Sequence[Entry]
 ) -> Iterator[list[Piece]]:
     word = _fails(facts)
-    begun = bool(timeline) and timeline[0].verdict is Verdict.BAD
+    tested = [entry for entry in timeline if entry.verdict is not Verdict.UNTESTABLE]
+    begun = bool(tested) and tested[0].verdict is Verdict.BAD
     if begun:
-        yield [Piece(f"{word} since {timeline[0].build}, the first release of Keras 3")]
+        which = "of Keras 3" if tested[0] is timeline[0] else "that can be tested"
+        yield [Piece(f"{word} since {tested[0].build}, the first release {which}")]
     for one in changes:
         first = place_name(one.first)
         if one.after is Verdict.BAD:
@@ -148,21 +161,35 @@ def _culprit(one: Transition) -> list[Piece]:
 def title(facts: Facts) -> str:
     """One line for the list of issues: what, since when."""
     since = facts.bad
-    tail = f" {'since' if facts.transitions else 'in'} {since}" if since else ""
+    word = "since" if facts.transitions or facts.timeline else "in"
+    tail = f" {word} {since}" if since else ""
     said = visible(what(facts), TITLE - len(tail))
-    return said[0].upper() + said[1:] + tail
+    return (said if said.startswith("keras") else said[0].upper() + said[1:]) + tail
 
 
 def what(facts: Facts) -> str:
     """What goes wrong, in one sentence without an end."""
-    if isinstance(facts.case, TreeCase) and facts.sentences:
-        return facts.sentences[0]
-    if facts.sentences:
-        form = re.search(r"\(([^()]*)\)$", facts.failure)
-        given = f" ({form[1]})" if form and facts.misroutes else ""
-        said = facts.sentences[0].replace(" was computed ", " is computed ")
-        return said.replace(" was weighted ", " is weighted ").replace(" was given ", " gets ") + given
-    return _says(facts.script.text) or facts.failure
+    form = _says(facts.script.text)
+    if not facts.sentences:
+        return form or facts.failure
+    said = facts.sentences[0]
+    if isinstance(facts.case, TreeCase):
+        return f"keras.tree.{said.partition(': expected')[0]}"
+    form = form.removeprefix("Keras: ").removesuffix(".")
+    for past, now in TENSES.items():
+        said = said.replace(past, now, 1)
+    if facts.misroutes or not form:
+        return said + (f" ({form})" if form else "")
+    return f"{form}: {facts.failure.removeprefix('refused: ').strip().removesuffix(':')}"
+
+
+TENSES: Final = {
+    " was computed ": " is computed ",
+    " were computed ": " are computed ",
+    " was weighted ": " is weighted ",
+    " was given ": " gets ",
+    " were reported ": " are reported ",
+}
 
 
 def _says(script: str) -> str:
@@ -204,9 +231,7 @@ def gaps(facts: Facts) -> list[Gap]:
     if facts.unfinished:
         found.append(Gap(f"The search has no answer: {facts.unfinished}", _again(facts)))
     elif not facts.transitions and not facts.timeline:
-        found.append(
-            Gap("It was not dated.", f"keras-repro bisect {subject} --bad {facts.bad}")
-        )
+        found.append(Gap("It was not dated.", f"keras-repro bisect {subject} --bad {facts.bad}"))
     for one in facts.transitions:
         if Verdict.BAD not in (one.before, one.after) and one.kind != "fixed":
             continue
@@ -214,7 +239,9 @@ def gaps(facts: Facts) -> list[Gap]:
         older, newer = _ends(one)
         command = f"keras-repro bisect {subject} --good {older} --bad {newer}"
         if one.before is Verdict.DIFFERENT or one.after is Verdict.DIFFERENT:
-            command = f"keras-repro bisect {subject} --bad {newer if one.after is Verdict.BAD else older}"
+            command = (
+                f"keras-repro bisect {subject} --bad {newer if one.after is Verdict.BAD else older}"
+            )
         if any(entry.posterior is not None for entry in one.between):
             most = max(one.between, key=lambda entry: entry.posterior or 0)
             found.append(
