@@ -11,7 +11,8 @@ from typing import Any
 import click
 
 from keras_bisect.errors import INTERRUPTED
-from keras_repro.cli.common import again, open_lab_of, trees_of
+from keras_repro.cli.again import again
+from keras_repro.cli.common import open_lab_of, trees_of
 from keras_repro.cli.options import Shared, as_json, searching, shared
 from keras_repro.cli.output import write, write_json
 

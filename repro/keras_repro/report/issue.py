@@ -51,7 +51,7 @@ def issue(report: Report, without: frozenset[str] = frozenset()) -> str:
         rules=[_rule(one.id, one.sentence, one.source) for one in report.facts.rules],
         commands=fence("\n".join(report.again), "sh"),
         replay=fence("\n".join(report.replay), "sh") if report.replay else None,
-        version=prose(version("keras-repro")),
+        tool=code(f"keras-repro {version('keras-repro')}"),
         suspects=[_suspects(one) for one in report.facts.transitions if one.between],
     )
 

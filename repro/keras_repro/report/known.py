@@ -103,7 +103,7 @@ def likenesses(
     timeline: Sequence[Entry] = (),
     changes: Sequence[Transition] = (),
 ) -> list[Likeness]:
-    """The known bugs that a failure looks like; the same failure first."""
+    """The known bugs that a failure is; where it is none, those of its cause."""
     commits = {one.culprit.sha for one in changes or facts.transitions if one.culprit}
     rules = {rule.id for rule in facts.rules}
     bad = [entry.build for entry in timeline or facts.timeline if entry.verdict is Verdict.BAD]
@@ -113,7 +113,8 @@ def likenesses(
             found.append(Likeness(one, same=True))
         elif rules & set(one.rules) and commits & ({one.begun_by, one.ended_by} - {""}):
             found.append(Likeness(one, same=False))
-    return sorted(found, key=lambda likeness: not likeness.same)
+    same = [likeness for likeness in found if likeness.same]
+    return same or found
 
 
 def _overlap(known: Known, bad: Sequence[str]) -> bool:

@@ -83,8 +83,9 @@ def page(report: Report) -> str:
 
 def index_page(found: Sequence[Summary]) -> str:
     """The page of several failures: which release shows which."""
-    keras = dict.fromkeys(one.report.seen.build for one in found)
-    heading = f"{len(found)} failures, from Keras {', '.join(keras)}"
+    keras = dict.fromkeys(one.report.facts.shown or one.report.seen.build for one in found)
+    several = "failures" if len(found) != 1 else "failure"
+    heading = f"{len(found)} {several} of Keras {', '.join(keras)}"
     releases = list(dict.fromkeys(e.build for one in found for e in one.report.timeline))
     rows = []
     for one in found:

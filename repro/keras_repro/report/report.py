@@ -86,6 +86,14 @@ class Report:
         return self.facts.strength
 
     @cached_property
+    def sentences(self) -> tuple[str, ...]:
+        """What goes wrong, a sentence each; none for a script that only its author understands."""
+        raised = self.seen.outcome.raised
+        if self.facts.rules and raised is not None:
+            return (f"Keras raises {raised}",)
+        return self.facts.sentences if self.facts.rules else ()
+
+    @cached_property
     def routing(self) -> tuple[Row, ...]:
         """Output, what it should use, what it uses."""
         rows = []

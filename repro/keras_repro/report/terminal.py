@@ -25,7 +25,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield "=" * min(len(report.title), 79)
     yield plain(report.headline)
     yield ""
-    for sentence in facts.sentences if facts.rules else ():
+    for sentence in report.sentences:
         yield f"- {visible(sentence)}"
     for rule in facts.rules:
         yield f"  breaks {rule.id} ({report.kind}): {rule.sentence}"

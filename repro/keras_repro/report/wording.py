@@ -11,11 +11,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from keras_bisect.search.commits import NO_COMMITS
-from keras_bisect.transitions import Culprit, Entry, Place, Transition
+from keras_bisect.transitions import Culprit, Entry, Place, Transition, kind_of
 from keras_bisect.verdict import Verdict
 from keras_repro.report.facts import Facts
 from keras_repro.report.markdown import visible
@@ -100,7 +100,7 @@ def _windows(
     if begun:
         which = "of Keras 3" if tested[0] is timeline[0] else "that can be tested"
         yield [Piece(f"{word} since {tested[0].build}, the first release {which}")]
-    for one in changes:
+    for one in _as_releases_show(changes):
         first = place_name(one.first)
         if one.after is Verdict.BAD:
             again = "again " if begun else ""
@@ -117,6 +117,25 @@ def _windows(
         else:
             continue
         begun = True
+
+
+def _as_releases_show(changes: Sequence[Transition]) -> Iterator[Transition]:
+    """The changes, but for stages between two neighbouring releases that neither of them shows."""
+    last: Transition | None = None
+    for one in changes:
+        if last is not None and one.last.release and _ends_of(last) == _ends_of(one):
+            last = replace(one, before=last.before, last=last.last)
+            last = replace(last, kind=kind_of(last.before, last.after))
+            continue
+        if last is not None:
+            yield last
+        last = one
+    if last is not None:
+        yield last
+
+
+def _ends_of(one: Transition) -> tuple[str | None, str | None]:
+    return one.last.release, one.first.release
 
 
 def _otherwise(
@@ -195,7 +214,7 @@ TENSES: Final = {
 def _says(script: str) -> str:
     """What a script says of itself: the first line of its docstring."""
     # `compile` accepted it before it was bisected.
-    return (ast.get_docstring(ast.parse(script)) or "").partition("\n")[0].strip()
+    return (ast.get_docstring(ast.parse(script)) or "").partition("\n")[0].strip().rstrip(".")
 
 
 PARTS: Final = {
@@ -246,8 +265,8 @@ def gaps(facts: Facts) -> list[Gap]:
             most = max(one.between, key=lambda entry: entry.posterior or 0)
             found.append(
                 Gap(
-                    f"The script does not always fail, and {len(one.between)} builds {between} "
-                    f"remain; the likeliest is {most.build} ({most.posterior or 0:.0%}).",
+                    f"The script does not always fail, and {_builds(one)} {between} "
+                    f"are left; the likeliest is {most.build} ({most.posterior or 0:.0%}).",
                     f"{command} --confidence {max(one.confidence, 0.99):.3g}",
                 )
             )
@@ -255,9 +274,9 @@ def gaps(facts: Facts) -> list[Gap]:
             reasons = dict.fromkeys(entry.detail for entry in one.between)
             found.append(
                 Gap(
-                    f"{len(one.between)} builds {between} could not be tested: "
-                    f"{'; '.join(list(reasons)[:2])}. The change is one of theirs, or of the build "
-                    "after them.",
+                    f"{_builds(one)} {between} could not be tested: "
+                    f"{'; '.join(list(reasons)[:2])}. The change came with one of them, or with "
+                    "the build after them.",
                     command if facts.era else f"{command} --era",
                 )
             )
@@ -270,6 +289,10 @@ def gaps(facts: Facts) -> list[Gap]:
                     Gap(f"{text}{': ' + reason if reason else '.'}", f"{command} --repo CLONE")
                 )
     return found
+
+
+def _builds(one: Transition) -> str:
+    return f"{len(one.between)} build{'s' * (len(one.between) != 1)}"
 
 
 def _again(facts: Facts) -> str:

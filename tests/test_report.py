@@ -1,0 +1,243 @@
+"""Without these, an issue could show what was never run, hide what is not known, or be a trap."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from keras_bisect.errors import UsageError
+from keras_bisect.transitions import Entry, Place, Transition
+from keras_bisect.verdict import Verdict
+from keras_repro.report import markdown
+from keras_repro.report.issue import LINK, issue, new_issue_link
+from keras_repro.report.page import Summary, index_page, page
+from keras_repro.report.report import Report
+from keras_repro.report.terminal import plain_text
+from keras_repro.report.wording import plain
+from reports import HOSTILE, founding_report, report_with
+
+GOLDEN = Path(__file__).parent / "golden"
+OURS = ("https://github.com/keras-team/keras/", "https://keras.io/")
+
+
+def tokens(text: str) -> Iterator[Token]:
+    """What GitHub would see: every token, those inside of others, too."""
+    parser = MarkdownIt("commonmark").enable(["table", "strikethrough"])
+    for token in parser.parse(text):
+        yield token
+        yield from token.children or ()
+
+
+# -- what it says ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("issue.md", issue(founding_report())),
+        ("report.txt", plain_text(founding_report())),
+        ("report.html", page(founding_report())),
+    ],
+)
+def test_the_texts_are_those_that_were_agreed_on(name: str, text: str) -> None:
+    path = GOLDEN / f"founding.{name}"
+    assert text == path.read_text("utf-8")
+
+
+def test_the_script_in_an_issue_is_the_script_and_its_output_does_not_change_it() -> None:
+    report = founding_report()
+    fences = [token for token in tokens(issue(report)) if token.info == "python"]
+    (pasted,) = (token.content for token in fences)
+    assert pasted.startswith(report.facts.script.text)
+    assert ast.dump(ast.parse(pasted)) == ast.dump(ast.parse(report.facts.script.text))
+    assert "#> 'loss'     expected 45.0     observed 29.0 <- wrong\n" in pasted
+
+
+def headline(*changes: Transition, line: dict[str, Verdict], newest: str = "") -> str:
+    report = founding_report()
+    entries = tuple(Entry(build, verdict, "ValueError: no") for build, verdict in line.items())
+    facts = replace(report.facts, transitions=changes, timeline=entries)
+    last = (Entry(newest, Verdict.BAD, ""),) if newest else ()
+    return plain(Report(facts, replace(report.seen, newest=last)).headline)
+
+
+def change(before: Verdict, after: Verdict, last: str, first: str) -> Transition:
+    kind = "introduced" if before is Verdict.GOOD else "changed"
+    return Transition(kind, before, after, Place(last), Place(first))  # type: ignore[arg-type]
+
+
+GOOD, BAD, DIFFERENT, UNTESTABLE = Verdict
+
+
+def test_the_first_line_tells_every_history() -> None:
+    assert (
+        headline(change(GOOD, BAD, "3.1.0", "3.2.0"), line={"3.1.0": GOOD, "3.2.0": BAD})
+        == "Works in 3.1.0, wrong since 3.2.0."
+    )
+    assert (
+        headline(
+            change(GOOD, BAD, "3.1.0", "3.2.0"),
+            line={"3.1.0": GOOD, "3.2.0": BAD},
+            newest="3.3.0.dev2024010203",
+        )
+        == "Works in 3.1.0, wrong since 3.2.0; still wrong in nightly 3.3.0.dev2024010203."
+    )
+    assert (
+        headline(
+            change(DIFFERENT, BAD, "3.1.0", "3.2.0"),
+            change(BAD, DIFFERENT, "3.2.0", "3.3.0"),
+            line={"3.1.0": DIFFERENT, "3.2.0": BAD, "3.3.0": DIFFERENT},
+        )
+        == "ValueError up to 3.1.0, wrong since 3.2.0; ValueError since 3.3.0."
+    )
+    assert (
+        headline(change(BAD, GOOD, "3.1.0", "3.2.0"), line={"3.1.0": BAD, "3.2.0": GOOD})
+        == "Wrong since 3.1.0, the first release of Keras 3; fixed in 3.2.0."
+    )
+    assert (
+        headline(
+            change(GOOD, BAD, "3.1.0", "3.2.0"),
+            change(BAD, GOOD, "3.2.0", "3.3.0"),
+            change(GOOD, BAD, "3.3.0", "3.4.0"),
+            line={"3.1.0": GOOD, "3.2.0": BAD, "3.3.0": GOOD, "3.4.0": BAD},
+        )
+        == "Works in 3.1.0, wrong since 3.2.0; fixed in 3.3.0; wrong again since 3.4.0."
+    )
+    assert (
+        headline(line={"3.0.0": UNTESTABLE, "3.1.0": BAD})
+        == "Wrong since 3.1.0, the first release that can be tested."
+    )
+
+
+def test_a_range_is_told_as_a_range_with_the_command_that_goes_on() -> None:
+    report = founding_report()
+    between = (Entry("3.4.1.dev2024072003", UNTESTABLE, "keras does not import: no optree"),)
+    wide = replace(change(GOOD, BAD, "3.4.1", "3.5.0"), between=between)
+    text = issue(Report(replace(report.facts, transitions=(wide,)), report.seen))
+    assert "1 build between 3.4.1 and 3.5.0 could not be tested" in text
+    assert "keras does not import: no optree" in text
+    assert "`keras-repro bisect repro.py --good 3.4.1 --bad 3.5.0 --era`" in text
+    assert "`3.4.1.dev2024072003`" in text
+
+
+def test_an_inconsistency_is_filed_with_that_word() -> None:
+    report = founding_report()
+    text = issue(Report(replace(report.facts, strength="inconsistent"), report.seen))
+    assert "inconsistent with itself" in text
+    assert "What Keras promises" not in text
+
+
+def test_what_no_rule_speaks_of_is_not_filed() -> None:
+    report = founding_report()
+    with pytest.raises(UsageError, match="nothing to file"):
+        issue(Report(replace(report.facts, strength="unspecified"), report.seen))
+
+
+def test_a_link_holds_the_issue_as_far_as_there_is_room() -> None:
+    report = founding_report()
+    asked = parse_qs(urlsplit(new_issue_link(report)).query)
+    assert asked["title"] == [report.title]
+    assert asked["body"] == [issue(report)]
+    long = report_with("b" * 3000, "a" * 3000)
+    link = new_issue_link(long)
+    assert len(link) <= LINK
+    assert parse_qs(urlsplit(link).query)["title"] == [long.title]
+
+
+# -- hostile names ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_name_message_or_subject_becomes_markup_of_an_issue(text: str) -> None:
+    one = text or "empty"
+    plainly = list(tokens(issue(report_with("b", "a", subject="s"))))
+    found = list(tokens(issue(report_with(one, "a", subject=text))))
+    kinds = ("html_inline", "html_block", "fence", "td_open", "tr_open", "heading_open", "image")
+    kinds += ("list_item_open", "hr", "blockquote_open", "link_open", "em_open", "s_open")
+    count = {kind: sum(token.type == kind for token in plainly) for kind in kinds}
+    comments = sum(token.content == "<!-- -->" for token in found)
+    count["html_inline"] += comments
+    assert {kind: sum(token.type == kind for token in found) for kind in kinds} == count
+    assert all(
+        str(token.attrs["href"]).startswith(OURS) for token in found if token.type == "link_open"
+    )
+    loud = list(tokens(issue(report_with("b", "a", said=text or "m"))))
+    assert sum(token.type == "fence" for token in loud) == sum(
+        token.type == "fence" for token in tokens(issue(report_with("b", "a", said="m")))
+    )
+    assert not [t for t in loud if t.type == "html_inline" and t.content != "<!-- -->"]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_name_message_or_subject_becomes_markup_of_a_page(text: str) -> None:
+    one = text or "empty"
+    for made, plainly in (
+        (report_with(one, "a", subject=text), report_with("b", "a", subject="s")),
+        (report_with("b", "a", said=text or "m"), report_with("b", "a", said="m")),
+    ):
+        seen, wanted = Seen(page(made)), Seen(page(plainly))
+        assert set(seen.tags) == set(wanted.tags)
+        assert seen.tags.count("script") == 1
+        assert seen.attributes == wanted.attributes
+        assert seen.scripts == wanted.scripts
+        index = Seen(index_page([Summary("x/report.html", made)]))
+        assert index.tags.count("script") == 1
+        # Neither a browser nor a reader is misled: nothing turns the direction of what is shown.
+        assert "\u202e" not in page(made) and "\0" not in page(made)
+
+
+class Seen(HTMLParser):
+    """The elements of a page."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: set[str] = set()
+        self.scripts: list[str] = []
+        self._script = False
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes |= {name for name, _ in attrs}
+        self._script = tag == "script"
+
+    def handle_endtag(self, tag: str) -> None:
+        self._script = False
+
+    def handle_data(self, data: str) -> None:
+        if self._script:
+            self.scripts.append(data)
+
+
+@pytest.mark.parametrize("text", [one for one in HOSTILE if one], ids=range(len(HOSTILE) - 1))
+def test_the_script_of_hostile_names_is_python_and_means_the_same(text: str) -> None:
+    report = report_with(text, "a")
+    strings = {
+        node.value
+        for node in ast.walk(ast.parse(report.facts.script.text))
+        if isinstance(node, ast.Constant)
+    }
+    assert text in strings
+
+
+def test_text_that_was_not_made_safe_is_refused_by_a_template() -> None:
+    template = markdown.environment().from_string("{{ name }}")
+    with pytest.raises(TypeError, match="code or prose"):
+        template.render(name="*")
+
+
+def test_a_page_forbids_itself_whatever_is_not_its_own() -> None:
+    text = page(founding_report())
+    assert "default-src &#39;none&#39;" in text
+    for outside in ("src=", "url(", "@import", "<link", "<iframe", "style="):
+        assert outside not in text
