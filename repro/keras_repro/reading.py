@@ -3,14 +3,17 @@
 The one place that knows both kinds of case. A reading's `signature` is what makes two failures the
 same; `CaseSignature` holds it against the outcomes of other builds.
 
-Public: `AnyCase`, `Reading`, `CaseSignature`, `explain`, `render`, `load`, `dump`.
+Public: `AnyCase`, `Reading`, `CaseSignature`, `explain`, `explain_all`, `render`, `load`, `dump`.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from packaging.version import Version
 
 from keras_bisect.bounded import read_bounded
 from keras_bisect.errors import UsageError
@@ -24,7 +27,16 @@ from keras_repro.contract import Strength, strongest
 from keras_repro.routing import Fault
 from keras_repro.tree_case import TreeCase
 
-__all__ = ["AnyCase", "CaseSignature", "Reading", "dump", "explain", "load", "render"]
+__all__ = [
+    "AnyCase",
+    "CaseSignature",
+    "Reading",
+    "dump",
+    "explain",
+    "explain_all",
+    "load",
+    "render",
+]
 
 AnyCase = Case | TreeCase
 
@@ -47,6 +59,8 @@ class Reading:
     """What happened, one sentence each, for a person."""
     faults: tuple[Fault, ...] = ()
     """What reached the wrong output, the gravest first; empty where that is not the question."""
+    weight: Strength = "contract"
+    """`inconsistent` where less than the rule says so."""
 
     @property
     def refused(self) -> bool:
@@ -56,6 +70,8 @@ class Reading:
     @property
     def strength(self) -> Strength:
         """That of the gravest fault; without faults, that of the strongest rule that is broken."""
+        if self.weight == "inconsistent":
+            return self.weight
         return self.faults[0].strength if self.faults else strongest(self.rules)
 
 
@@ -86,13 +102,10 @@ def explain(case: AnyCase, outcome: Outcome) -> Reading | None:
     if outcome.ended is Ended.SIGNAL:
         return _failed(case, outcome)
     if isinstance(case, TreeCase):
-        error = outcome.raised.type.rpartition(".")[2] if outcome.raised else None
-        breaches = tree_laws.read(case, outcome.stdout, error)
+        breaches = _breaches(case, outcome)
         if not breaches:
             return _failed(case, outcome)
-        first = breaches[0]
-        same = [breach.sentence for breach in breaches if breach.rule == first.rule]
-        return Reading(first.signature, (first.rule,), tuple(dict.fromkeys(same)))
+        return _breached(breaches[0], outcome)
     if outcome.raised is not None:
         refused = routing.refusal(case, outcome.raised.type, outcome.raised.message)
         return Reading(f"refused: {refused.signature}", refused.rules, refused.sentences)
@@ -101,6 +114,32 @@ def explain(case: AnyCase, outcome: Outcome) -> Reading | None:
     if read.right:
         return _failed(case, outcome)
     return Reading(read.signature, read.rules, read.sentences, read.faults)
+
+
+def explain_all(case: AnyCase, outcome: Outcome) -> Iterator[tuple[AnyCase, Reading]]:
+    """All that is wrong with an outcome, each with the case that shows it alone."""
+    reading = explain(case, outcome)
+    if reading is None:
+        return
+    if not isinstance(case, TreeCase) or not (breaches := _breaches(case, outcome)):
+        yield case, reading
+        return
+    for breach in breaches:
+        yield replace(case, law=breach.check), _breached(breach, outcome)
+
+
+def _breaches(case: TreeCase, outcome: Outcome) -> tuple[tree_laws.Breach, ...]:
+    error = outcome.raised.type.rpartition(".")[2] if outcome.raised else None
+    return tree_laws.read(case, outcome.stdout, error)
+
+
+def _breached(breach: tree_laws.Breach, outcome: Outcome) -> Reading:
+    weight = breach.strength
+    version = outcome.loaded.version if outcome.loaded else None
+    if breach.since and version and Version(version) < Version(breach.since):
+        # What a later documentation says was no promise then.
+        weight = "inconsistent"
+    return Reading(breach.signature, (breach.rule,), (breach.sentence,), (), weight)
 
 
 def _failed(case: AnyCase, outcome: Outcome) -> Reading:

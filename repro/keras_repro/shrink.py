@@ -12,14 +12,15 @@ Public: `shrink`, `simpler`. Pure, but for the test it is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
 from keras_repro.case import ByName, Case, InOrder, One, Output
 from keras_repro.oracle import CONSTANTS, promised
 from keras_repro.reading import AnyCase
-from keras_repro.tree_case import Node, Tree, TreeCase, numbered
+from keras_repro.tree_case import TreeCase
+from keras_repro.tree_shrink import simpler_tree_cases
 
 __all__ = ["shrink", "simpler"]
 
@@ -51,7 +52,7 @@ def shrink(case: AnyCase, same: Callable[[AnyCase], bool]) -> AnyCase:
 def simpler(case: AnyCase) -> Iterator[AnyCase]:
     """Cases that are one step simpler, the biggest steps first."""
     if isinstance(case, TreeCase):
-        yield from _simpler_tree_case(case)
+        yield from simpler_tree_cases(case)
         return
     for step in STEPS:
         for candidate in step(case):
@@ -251,49 +252,3 @@ def _renamed(case: Case, names: Sequence[str], layers: Sequence[str]) -> Case:
         targets=rename(case.targets),
         metrics=rename(case.metrics),
     )
-
-
-# -- trees ---------------------------------------------------------------------------
-
-
-def _simpler_tree_case(case: TreeCase) -> Iterator[TreeCase]:
-    if case.law is None:
-        # One law is a shorter program than all of them.
-        for law in case.laws:
-            yield replace(case, law=law)
-    for structure in _simpler_trees(case.structure):
-        candidate = replace(case, structure=numbered(structure))
-        if candidate != case:
-            yield candidate
-
-
-def _simpler_trees(tree: Tree) -> Iterator[Tree]:
-    """A part of the structure instead of the whole; less of it; plainer containers and keys."""
-    if tree is None:
-        yield 1
-    if not isinstance(tree, Node):
-        return
-    yield from tree.children
-    for index in range(len(tree.children)):
-        children = tree.children[:index] + tree.children[index + 1 :]
-        yield replace(tree, children=children, keys=_less(tree.keys, index))
-    for index, child in enumerate(tree.children):
-        if isinstance(child, Node):
-            yield _with_child(tree, index, 1)
-        for simpler_child in _simpler_trees(child):
-            yield _with_child(tree, index, simpler_child)
-    plain = {"namedtuple": "dict", "OrderedDict": "dict", "tuple": "list"}
-    if tree.kind in plain:
-        yield replace(tree, kind=plain[tree.kind])  # type: ignore[arg-type]
-    if tree.keys:
-        yield replace(tree, keys=tuple(LETTERS[: len(tree.keys)]))
-        yield replace(tree, keys=tuple(_ranked(tree.keys)))
-
-
-def _less(keys: Sequence[str], index: int) -> tuple[str, ...]:
-    return tuple(keys[:index]) + tuple(keys[index + 1 :])
-
-
-def _with_child(node: Node, index: int, child: Tree) -> Node:
-    children: Mapping[int, Tree] = {**dict(enumerate(node.children)), index: child}
-    return replace(node, children=tuple(children.values()))

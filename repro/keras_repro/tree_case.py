@@ -1,15 +1,16 @@
-"""A tree case: one nested structure, and which law of `keras.tree` is checked on it, as plain data.
+"""A tree case: one nested structure, and what of `keras.tree` is checked on it, as plain data.
 
 A structure is a `Tree`: a leaf (an int or None) or a `Node` (a kind of container, its children, its
 keys in the order in which they are written). No Python container stands for itself, so a namedtuple
 needs no class and an order of keys is never lost. All ints of a case differ: whichever leaf ends up
-in the wrong place is seen.
+in the wrong place is seen. Further structures that a call takes are made of the first
+(`tree_checks.py`), so that a case is one structure, whatever is called.
 
 Public: `Node`, `Tree`, `TreeCase`, `ALL_LAWS`, `numbered`, `reordered`, `from_python`, `to_python`.
 """
 
 import json
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, defaultdict, deque, namedtuple
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,8 +22,13 @@ from keras_bisect.errors import UsageError
 
 __all__ = [
     "ALL_LAWS",
+    "BOUND",
+    "DICTS",
     "KEYED",
     "SCHEMA",
+    "UNNAMED",
+    "Box",
+    "Key",
     "Kind",
     "Law",
     "Node",
@@ -39,21 +45,43 @@ __all__ = [
 
 SCHEMA = 1
 
-Kind = Literal["dict", "OrderedDict", "list", "tuple", "namedtuple"]
-Law = Literal["T1", "T2", "T3", "T4", "T5", "T6"]
+Kind = Literal[
+    "dict",
+    "OrderedDict",
+    "list",
+    "tuple",
+    "namedtuple",
+    "defaultdict",
+    "deque",
+    "bounded deque",
+    "dict subclass",
+]
+Law = Literal["T1", "T2", "T3", "T4", "T5", "T6", "T7", "T8", "T9"]
+Key = str | int
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 ALL_LAWS: tuple[Law, ...] = get_args(Law)
-KEYED: frozenset[Kind] = frozenset({"dict", "OrderedDict", "namedtuple"})
+DICTS: frozenset[Kind] = frozenset({"dict", "OrderedDict", "defaultdict", "dict subclass"})
+KEYED: frozenset[Kind] = DICTS | {"namedtuple"}
+UNNAMED: frozenset[Kind] = frozenset({"bounded deque", "dict subclass"})
+"""Of these the documentation of `keras.tree` says nothing; the implementations must agree."""
+
+
+class Box(dict[Any, Any]):
+    """The dict subclass of cases: no more than a dict."""
+
+    def __repr__(self) -> str:
+        """As the scripts print it."""
+        return f"Box({super().__repr__()})"
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A container. `keys` are a dict's keys or a namedtuple's fields, empty for list and tuple."""
+    """A container. `keys` are a dict's keys or a namedtuple's fields, empty for all others."""
 
     kind: Kind
     children: "tuple[Tree, ...]"
-    keys: tuple[str, ...] = ()
+    keys: tuple[Key, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what no Python container could be."""
@@ -67,10 +95,18 @@ class Node:
             raise ValueError(f"{len(self.children)} children need as many keys: {self.keys!r}")
         if len(set(self.keys)) != len(self.keys):
             raise ValueError(f"the keys of a {self.kind} must differ: {self.keys!r}")
+        if len(set(map(type, self.keys))) > 1:
+            raise ValueError(f"the keys of a {self.kind} must be sortable: {self.keys!r}")
         if self.kind == "namedtuple":
             for field in self.keys:
-                if not field.isidentifier() or iskeyword(field) or field.startswith("_"):
+                if not _can_be_a_field(field):
                     raise ValueError(f"{field!r} cannot be the field of a namedtuple")
+
+
+def _can_be_a_field(name: Key) -> bool:
+    if not isinstance(name, str) or iskeyword(name):
+        return False
+    return name.isidentifier() and not name.startswith("_")
 
 
 Tree = Node | int | None
@@ -78,23 +114,27 @@ Tree = Node | int | None
 
 @dataclass(frozen=True, slots=True)
 class TreeCase:
-    """A structure and the law to check on it; `law=None` checks all of them."""
+    """A structure and what is checked on it.
+
+    `law` is a law (`T5`), one check of a law (`T5.kinds`, see `tree_checks.CHECKS`), or None for
+    all that is promised of the structure.
+    """
 
     structure: Tree
-    law: Law | None = None
+    law: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse equal leaves: they would hide a swap."""
-        if self.law is not None and self.law not in ALL_LAWS:
+        if self.law is not None and self.law.partition(".")[0] not in ALL_LAWS:
             raise ValueError(f"a law is one of {', '.join(ALL_LAWS)}, not {self.law!r}")
         numbers = [leaf for leaf in leaves_as_written(self.structure) if leaf is not None]
         if len(set(numbers)) != len(numbers):
             raise ValueError(f"the leaves of a case must all differ, but are {numbers}")
 
     @property
-    def laws(self) -> tuple[Law, ...]:
-        """The laws that are checked."""
-        return ALL_LAWS if self.law is None else (self.law,)
+    def laws(self) -> tuple[str, ...]:
+        """The laws that are checked, where they speak of the structure."""
+        return ALL_LAWS if self.law is None else (self.law.partition(".")[0],)
 
     def to_json(self) -> str:
         """One line of JSON; `from_json` reads it back.
@@ -122,7 +162,10 @@ class TreeCase:
                 raise ValueError(f"a tree case of schema {SCHEMA} was expected, found {found!r}")
             if "structure" not in document:
                 raise ValueError('a tree case needs a "structure"')
-            return cls(_decode(document["structure"]), document.get("law"))
+            law = document.get("law")
+            if not isinstance(law, str | None):
+                raise ValueError(f"a law is one of {', '.join(ALL_LAWS)}, not {law!r}")
+            return cls(_decode(document["structure"]), law)
         except ValueError as error:
             raise UsageError(f"this is no tree case: {error}") from error
 
@@ -144,7 +187,7 @@ def _decode(value: Any) -> Tree:
         if isinstance(items, list):
             if kind not in KEYED:
                 return Node(kind, tuple(map(_decode, items)))
-            if all(isinstance(i, list) and len(i) == 2 and isinstance(i[0], str) for i in items):
+            if all(isinstance(i, list) and len(i) == 2 and type(i[0]) in (str, int) for i in items):
                 keys = tuple(key for key, _ in items)
                 return Node(kind, tuple(_decode(child) for _, child in items), keys)
     expected = 'an int, null, or {"list": [...]}, {"dict": [[key, value], ...]} and the like'
@@ -198,8 +241,8 @@ def reordered(tree: Tree) -> Tree:
     if not isinstance(tree, Node):
         return tree
     children = tuple(map(reordered, tree.children))
-    if tree.kind == "dict":
-        return Node("dict", children[::-1], tree.keys[::-1])
+    if tree.kind in DICTS - {"OrderedDict"}:
+        return Node(tree.kind, children[::-1], tree.keys[::-1])
     return Node(tree.kind, children, tree.keys)
 
 
@@ -213,26 +256,51 @@ def to_python(tree: Tree) -> Any:
     if not isinstance(tree, Node):
         return tree
     children = [to_python(child) for child in tree.children]
-    if tree.kind == "list":
-        return children
-    if tree.kind == "tuple":
-        return tuple(children)
-    if tree.kind == "namedtuple":
-        return _point(tree.keys)(*children)
-    pairs = zip(tree.keys, children, strict=True)
-    return dict(pairs) if tree.kind == "dict" else OrderedDict(pairs)
+    pairs = zip(tree.keys, children, strict=tree.kind in KEYED)
+    match tree.kind:
+        case "list":
+            return children
+        case "tuple":
+            return tuple(children)
+        case "deque":
+            return deque(children)
+        case "bounded deque":
+            return deque(children, maxlen=BOUND)
+        case "namedtuple":
+            return _point(tuple(map(str, tree.keys)))(*children)
+        case "OrderedDict":
+            return OrderedDict(pairs)
+        case "defaultdict":
+            return defaultdict(list, pairs)
+        case "dict subclass":
+            return Box(pairs)
+    return dict(pairs)
+
+
+BOUND = 9
+"""The `maxlen` of a bounded deque."""
+
+CLASSES: dict[type, Kind] = {
+    dict: "dict",
+    OrderedDict: "OrderedDict",
+    list: "list",
+    tuple: "tuple",
+    defaultdict: "defaultdict",
+    deque: "deque",
+    Box: "dict subclass",
+}
 
 
 def from_python(structure: Any) -> Tree:
     """The tree of a Python structure; TypeError where it holds anything a tree cannot say."""
     if structure is None or type(structure) is int:
         return structure
-    kind = type(structure)
-    if kind is dict or kind is OrderedDict:
-        children = tuple(map(from_python, structure.values()))
-        return Node("dict" if kind is dict else "OrderedDict", children, tuple(structure))
-    if kind is list or kind is tuple:
-        return Node("list" if kind is list else "tuple", tuple(map(from_python, structure)))
-    if isinstance(structure, tuple) and hasattr(structure, "_fields"):
+    kind = CLASSES.get(type(structure))
+    if kind is None and isinstance(structure, tuple) and hasattr(structure, "_fields"):
         return Node("namedtuple", tuple(map(from_python, structure)), structure._fields)
-    raise TypeError(f"a tree holds ints, None and plain containers, not {structure!r}")
+    if kind is None:
+        raise TypeError(f"a tree holds ints, None and plain containers, not {structure!r}")
+    if kind in DICTS:
+        return Node(kind, tuple(map(from_python, structure.values())), tuple(structure))
+    bounded = isinstance(structure, deque) and structure.maxlen is not None
+    return Node("bounded deque" if bounded else kind, tuple(map(from_python, structure)))

@@ -1,88 +1,57 @@
-"""What `keras.tree` must answer (the reference, in pure Python), and what its answers say.
+"""What the answers of `keras.tree` say: which law was broken, by which container, in what way.
 
-The truth is the documentation of `keras.tree`, not another release: None is a leaf, a plain dict is
-gone through in the order of its sorted keys, every other container in its own order. What that
-documentation leaves open is not judged: whether a path names a namedtuple's field by its name or
-its index was first said in 3.8.0, so T4 takes either and only T9 compares the two. What 3.7.0 and
-before say of the order of an OrderedDict can be read in two ways; T2 is the reading that 3.8.0
-made plain.
+A script prints one answer a check (see `tree_checks.py`, `tree_script.py`); `read` judges what one
+run printed. The truth is the documentation of `keras.tree`, not another release: None is a leaf, a
+plain dict is gone through in the order of its sorted keys, every other container in its own order.
 
-A script prints one answer per call (see `tree_script`). `read` judges what one run printed, by the
-rules T1 to T6; `disagreements` compares the runs of one script under two implementations (T9).
-
-Public: `flattened`, `Breach`, `CALLS`, `read`, `disagreements`.
+Public: `Breach`, `read`, `flattened`.
 """
 
+from __future__ import annotations
+
 import ast
+import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
-from keras_repro.tree_case import Law, Node, Tree, TreeCase
+from keras_repro.contract import Strength
+from keras_repro.tree_case import DICTS, UNNAMED, Key, Kind, Node, Tree, TreeCase, nodes
+from keras_repro.tree_checks import (
+    DATA,
+    Check,
+    Paths,
+    Value,
+    Word,
+    checks_of,
+    flattened,
+    said_since,
+)
 
-__all__ = ["CALLS", "Breach", "Call", "disagreements", "flattened", "read"]
+__all__ = ["Breach", "flattened", "read"]
 
-Key = str | int
 Path = tuple[Key, ...]
 
-EXPECTED, OBSERVED, PATHS = "  expected ", "  observed ", "paths "
-
-
-def flattened(tree: Tree, path: Path = ()) -> list[tuple[Path, int | None]]:
-    """The paths and leaves of `tree` in the order of `keras.tree.flatten` (rule T2).
-
-    Paths hold indices for list, tuple and namedtuple, keys for dicts.
-
-    >>> flattened(Node("dict", (1, None), ("b", "a")))
-    [(('a',), None), (('b',), 1)]
-    >>> flattened(Node("OrderedDict", (1, None), ("b", "a")))
-    [(('b',), 1), (('a',), None)]
-    """
-    if not isinstance(tree, Node):
-        return [(path, tree)]
-    return [pair for key, child in _entries(tree) for pair in flattened(child, (*path, key))]
-
-
-def _entries(node: Node) -> list[tuple[Key, Tree]]:
-    if node.kind == "dict":
-        return sorted(zip(node.keys, node.children, strict=True), key=lambda entry: entry[0])
-    if node.kind == "OrderedDict":
-        return list(zip(node.keys, node.children, strict=True))
-    return list(enumerate(node.children))
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One line of a script: a call of `keras.tree`, and the law that says what it must answer."""
-
-    law: Law
-    text: str
-    function: str
-    answers: Literal["leaves", "structure", "pairs", "deep"]
-
-
-PATH_LEAVES = Call("T4", "flatten_with_path(structure), leaves", "flatten_with_path", "leaves")
-
-# In the order in which a script makes them: a run that ends early has answered the first ones.
-CALLS: tuple[Call, ...] = (
-    Call("T2", "flatten(structure)", "flatten", "leaves"),
-    Call("T3", "flatten(reordered)", "flatten", "leaves"),
-    Call("T1", "pack_sequence_as(structure, flat)", "pack_sequence_as", "structure"),
-    Call("T5", "map_structure(f, structure)", "map_structure", "structure"),
-    Call("T5", "map_structure(pair, structure, reordered)", "map_structure", "pairs"),
-    PATH_LEAVES,
-    Call("T4", "flatten_with_path(structure), at each path", "flatten_with_path", "leaves"),
-    Call("T6", "map_structure_up_to(structure, f, deep)", "map_structure_up_to", "deep"),
-)
+EXPECTED, OBSERVED = "  expected ", "  observed "
+RAISES = "raises "
 
 
 @dataclass(frozen=True, slots=True)
 class Breach:
     """One broken law. Two breaches are the same failure where their signatures are equal."""
 
-    rule: str
+    check: str
+    """The check that shows it: the case with this `law` shows it alone."""
     signature: str
     sentence: str
+    strength: Strength = "contract"
+    since: str = ""
+    """The first release whose documentation says so; empty if it always did."""
+
+    @property
+    def rule(self) -> str:
+        """The law's id."""
+        return self.check.partition(".")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,99 +61,135 @@ class _Answer:
 
 
 def read(case: TreeCase, stdout: str, error: str | None = None) -> tuple[Breach, ...]:
-    """The laws that one run of the script of `case` broke, in the order of its calls.
+    """The laws that one run of the script of `case` broke, in the order of its checks.
 
     `error` names the exception that ended the run (`ValueError`), None where none did: the first
-    call that printed no answer raised it. A refusal of what the documentation allows is a breach.
+    check that printed no answer raised it. A refusal of what the documentation allows is a breach.
     """
-    answers = _answers(stdout)
+    asked = checks_of(case)
+    if asked and asked[0].law == "T9":
+        return tuple(
+            _differ(case, check, *answers) for check, answers in _side_by_side(case, stdout)
+        )
+    answers = _answers(asked, stdout)
     breaches = []
-    for call in CALLS:
-        answer = answers.get(call.text)
+    for check in asked:
+        answer = answers.get(check.call)
         if answer is not None and answer.observed != answer.expected:
-            breaches.append(_breach(case, call, answer))
+            since = said_since(check, case.structure)
+            breaches.append(replace(_breach(case, check, answer), since=since))
     if error is not None:
-        raised = _unanswered(case, answers)
+        answered = [i for i, check in enumerate(asked) if check.call in answers]
+        # A check may be skipped by an older Keras, so what counts is the first after the last.
+        following = asked[(answered[-1] + 1 if answered else 0) :]
         # An exception after the last answer is not of keras.tree; the caller has the traceback.
-        if raised is not None:
-            breaches.append(_refusal(raised, error))
+        if following:
+            since = said_since(following[0], case.structure)
+            breaches.append(replace(_refusal(following[0], error), since=since))
     return tuple(breaches)
 
 
-def disagreements(case: TreeCase, one: str, other: str) -> tuple[Breach, ...]:
-    """Rule T9: what two implementations answered differently, given what each printed.
-
-    A call where either breaks another law is left out: that is a finding already, by its own name.
-    """
-    first, second = _answers(one), _answers(other)
-    breaches = []
-    for call in CALLS:
-        a, b = first.get(call.text), second.get(call.text)
-        if a is None or b is None or a.observed == b.observed:
-            continue
-        if a.observed == a.expected or b.observed == b.expected:
-            # One of them is right, so the other broke the law of this call.
-            continue
-        breaches.append(_differ(call.function, "another answer", a.observed, b.observed))
-    leaves = PATH_LEAVES.text
-    if leaves in first and leaves in second and first[leaves] == second[leaves]:
-        paths, others = _paths(one), _paths(other)
-        if paths is not None and others is not None and paths != others:
-            indexed = [[_by_index(case.structure, p) for p in ps] for ps in (paths, others)]
-            named = "fields of a namedtuple by name in one, by index in the other"
-            how = named if indexed[0] == indexed[1] else "other paths"
-            breaches.append(_differ("flatten_with_path", how, str(paths), str(others)))
-    return tuple(breaches)
-
-
-def _differ(function: str, how: str, one: str, other: str) -> Breach:
-    sentence = f"the two implementations disagree: {function} answers {one} and {other}"
-    return Breach("T9", f"T9 {function}: {how}", sentence)
-
-
-def _answers(stdout: str) -> dict[str, _Answer]:
+def _answers(asked: Sequence[Check], stdout: str) -> dict[str, _Answer]:
     """What was printed, by call: a line of the call, then `  expected ...` and `  observed ...`."""
     lines = stdout.splitlines()
     found = {}
-    texts = {call.text for call in CALLS}
-    for text, expected, observed in zip(lines, lines[1:], lines[2:], strict=False):
-        if text in texts and expected.startswith(EXPECTED) and observed.startswith(OBSERVED):
-            answer = _Answer(expected.removeprefix(EXPECTED), observed.removeprefix(OBSERVED))
-            found[text] = answer
+    calls = {check.call for check in asked}
+    for call, expected, observed in zip(lines, lines[1:], lines[2:], strict=False):
+        if call in calls and expected.startswith(EXPECTED) and observed.startswith(OBSERVED):
+            found[call] = _Answer(_bare(expected, EXPECTED), _bare(observed, OBSERVED))
     return found
 
 
-def _paths(stdout: str) -> list[Path] | None:
-    for line in stdout.splitlines():
-        if line.startswith(PATHS):
-            paths: list[Path] = ast.literal_eval(line.removeprefix(PATHS))
-            return paths
-    return None
+def _bare(line: str, head: str) -> str:
+    """What was answered; a word without its quotes."""
+    answer = line.removeprefix(head)
+    return answer[1:-1] if re.fullmatch(r"'(accepts|raises \w+)'", answer) else answer
 
 
-def _unanswered(case: TreeCase, answers: dict[str, _Answer]) -> Call | None:
-    made = [call for call in CALLS if call.law in case.laws]
-    answered = [i for i, call in enumerate(made) if call.text in answers]
-    # `flatten_with_path` may be absent, so what counts is the first call after the last answer.
-    following = made[(answered[-1] + 1 if answered else 0) :]
-    return following[0] if following else None
+def _side_by_side(case: TreeCase, stdout: str) -> Iterator[tuple[Check, tuple[str, str]]]:
+    """The checks that two implementations answer in different ways, with two such answers."""
+    lines = stdout.splitlines()
+    for check in checks_of(case):
+        if check.call not in lines:
+            continue
+        start = lines.index(check.call) + 1
+        said = [line.split(maxsplit=1) for line in takewhile(_indented, lines[start:])]
+        answers = [" ".join(words[1:]) for words in said]
+        if others := [answer for answer in answers if answer != answers[0]]:
+            yield check, (answers[0], others[0])
 
 
-def _refusal(call: Call, error: str) -> Breach:
-    sentence = f"{call.function} raised {error} for a structure that its documentation allows"
-    return Breach(call.law, f"{call.law} {call.function}: raised {error}", sentence)
+def _indented(line: str) -> bool:
+    return line.startswith("  ")
 
 
-def _breach(case: TreeCase, call: Call, answer: _Answer) -> Breach:
-    container, how = _explain(case, call, answer)
+def _differ(case: TreeCase, check: Check, one: str, other: str) -> Breach:
+    kinds = sorted({node.kind for node in nodes(case.structure)} & UNNAMED)
+    named = " and ".join(kinds)
+    sentence = (
+        f"the implementations of keras.tree disagree about {_article(named)}: "
+        f"{check.function} answers {one} and {other}"
+    )
+    return Breach(check.name, f"T9 {named}: answers differ", sentence, "inconsistent")
+
+
+def _refusal(check: Check, error: str) -> Breach:
+    sentence = f"{check.function} raised {error} for a structure that its documentation allows"
+    return Breach(check.name, f"{check.law} {check.function}: raised {error}", sentence)
+
+
+def _breach(case: TreeCase, check: Check, answer: _Answer) -> Breach:
+    if answer.observed.startswith(RAISES) and not answer.expected.startswith(RAISES):
+        return _refusal(check, answer.observed.removeprefix(RAISES))
+    if isinstance(check.answer(case.structure), Word | Paths):
+        return _other_word(case, check, answer)
+    container, how = _explain(case, check, answer)
     where = f"of {_article(container)} " if container else ""
     sentence = (
-        f"{call.function} {how.format(where=where).strip()}: "
+        f"{check.function} {how.format(where=where).strip()}: "
         f"expected {answer.expected}, observed {answer.observed}"
     )
     about = " ".join(how.format(where="").split())
     named = f" {container}" if container else ""
-    return Breach(call.law, f"{call.law} {call.function}{named}: {about}", sentence)
+    signature = f"{check.law} {check.function}{named}: {about}"
+    return Breach(check.name, signature, sentence, _strength(check, container, how))
+
+
+def _strength(check: Check, container: str, how: str) -> Strength:
+    """Contract, where a sentence of the documentation says what was broken, and not an example."""
+    if how == OTHER_KEYS and container != "OrderedDict":
+        return "inconsistent"
+    if check.name in ("T8.down", "T8.up") and how == ANOTHER_WALK:
+        return "inconsistent"
+    return "contract"
+
+
+def _other_word(case: TreeCase, check: Check, answer: _Answer) -> Breach:
+    """Accepted where it must be refused, or the other way round, or another path."""
+    other = next((name for name in DATA if name != "structure" and check.uses(name)), None)
+    kind = _changed(case.structure, DATA[other](case.structure)) if other else ""
+    of = f" {kind}" if kind and not answer.observed.startswith(RAISES) else ""
+    if isinstance(check.answer(case.structure), Paths):
+        how = "named paths in another way"
+        strength: Strength = "inconsistent"
+    else:
+        observed = answer.observed
+        how = f"answered {observed!r}" if observed in ("True", "False") else observed
+        raises = RAISES in answer.expected and observed.startswith(RAISES)
+        # It is refused, as it must be; which exception says so hurts nobody.
+        strength = "inconsistent" if raises else "contract"
+    sentence = f"{check.call}: expected {answer.expected}, observed {answer.observed}"
+    return Breach(check.name, f"{check.law} {check.call}{of}: {how}", sentence, strength)
+
+
+def _changed(one: Tree, other: Tree) -> str:
+    """The kind of the outermost container that differs in more than its entries."""
+    if not isinstance(one, Node) or not isinstance(other, Node):
+        return ""
+    if (one.kind, one.keys) != (other.kind, other.keys):
+        return one.kind
+    pairs = zip(one.children, other.children, strict=False)
+    return next((kind for pair in pairs if (kind := _changed(*pair))), "")
 
 
 def _article(container: str) -> str:
@@ -195,39 +200,63 @@ ANOTHER_ORDER = {
     "leaves": "gave the leaves {where}in another order",
     "structure": "returned the values {where}in another order",
     "pairs": "let leaves {where}of different paths meet",
-    "deep": "returned the values {where}in another order",
+    "other": "went through the parts {where}in another order",
 }
+OTHER_KEYS = "changed the order of the keys {where}"
+ANOTHER_WALK = ANOTHER_ORDER["other"]
 
 
-def _explain(case: TreeCase, call: Call, answer: _Answer) -> tuple[str, str]:
+def _explain(case: TreeCase, check: Check, answer: _Answer) -> tuple[str, str]:
     """The kind of container that went wrong, and how; the kind is empty where it cannot be said."""
     unreadable = ("", "answered something that is not such a structure")
     try:
         expected, observed = _parse(answer.expected), _parse(answer.observed)
     except (ValueError, SyntaxError):
         return unreadable
-    if call.answers == "leaves":
+    if not isinstance(expected, Node) and check.shows == "other":
+        return unreadable
+    if check.shows == "other":
+        return _walked(expected, observed)
+    if check.shows == "leaves":
         if not isinstance(expected, Node) or not isinstance(observed, Node):
             return unreadable
         slots = list(zip(expected.children, observed.children, strict=False))
         if len(expected.children) != len(observed.children):
             return "", "lost or added leaves"
         homes = [path for path, _ in flattened(case.structure)]
-        if call.law == "T4":
+        if check.law == "T4":
             # Here `expected` is what `flatten` answered, in whatever order.
             by_leaf = {leaf: path for path, leaf in flattened(case.structure)}
             found = [by_leaf.get(leaf) for leaf in expected.children if not isinstance(leaf, Node)]
             homes = [path for path in found if path is not None]
     else:
-        wrong = _other_shape(case.structure, expected, observed)
+        # A leaf of the answer may be a structure, so the answer is held against the first one.
+        shape = _shape(check, case.structure)
+        wrong = _other_shape(shape, expected, observed)
         if wrong is not None:
             return wrong
         homes = [path for path, _ in flattened(case.structure)]
         slots = [(_at(expected, path), _at(observed, path)) for path in homes]
-    container = _permuted(case.structure, homes, slots, call)
+    container = _permuted(case.structure, homes, slots, check)
     if container is None:
         return "", "changed, lost or repeated leaves"
-    return container, ANOTHER_ORDER[call.answers]
+    return container, ANOTHER_ORDER[check.shows]
+
+
+def _shape(check: Check, structure: Tree) -> Tree:
+    """The containers that an answer must have."""
+    answer = check.answer(structure)
+    if check.name != "T8.tuples" or not isinstance(answer, Value):
+        return structure
+    return answer.tree
+
+
+def _walked(expected: Tree, observed: Tree) -> tuple[str, str]:
+    """What a walk visited, as a list."""
+    if not isinstance(expected, Node) or not isinstance(observed, Node):
+        return "", "answered something that is not such a structure"
+    same = sorted(map(repr, expected.children)) == sorted(map(repr, observed.children))
+    return "", ANOTHER_WALK if same else "visited other parts"
 
 
 def _other_shape(shape: Tree, expected: Tree, observed: Tree) -> tuple[str, str] | None:
@@ -241,7 +270,7 @@ def _other_shape(shape: Tree, expected: Tree, observed: Tree) -> tuple[str, str]
     if set(shape.keys) != set(observed.keys) or len(shape.children) != len(observed.children):
         return shape.kind, "lost or added entries {where}"
     if shape.keys != observed.keys:
-        return shape.kind, "changed the order of the keys {where}"
+        return shape.kind, OTHER_KEYS
     assert isinstance(expected, Node)
     for inner, e, o in zip(shape.children, expected.children, observed.children, strict=True):
         wrong = _other_shape(inner, e, o)
@@ -251,7 +280,7 @@ def _other_shape(shape: Tree, expected: Tree, observed: Tree) -> tuple[str, str]
 
 
 def _permuted(
-    structure: Tree, homes: Sequence[Path], slots: Sequence[tuple[Tree, Tree]], call: Call
+    structure: Tree, homes: Sequence[Path], slots: Sequence[tuple[Tree, Tree]], check: Check
 ) -> str | None:
     """The kinds of the containers whose entries changed places; None where leaves changed instead.
 
@@ -260,7 +289,7 @@ def _permuted(
     from within.
     """
     wanted, got = [e for e, _ in slots], [o for _, o in slots]
-    if call.answers == "pairs":
+    if check.shows == "pairs":
         seconds = [o.children[-1] for o in got if isinstance(o, Node) and o.kind == "tuple"]
         firsts = [o.children[0] for o in got if isinstance(o, Node) and o.kind == "tuple"]
         home = [e.children[0] for e in wanted if isinstance(e, Node) and e.kind == "tuple"]
@@ -299,27 +328,16 @@ def _common(one: Path, other: Path) -> Path:
 def _at(tree: Tree, path: Path) -> Tree:
     for key in path:
         assert isinstance(tree, Node)
-        tree = tree.children[tree.keys.index(key) if isinstance(key, str) else key]
+        place = tree.keys.index(key) if tree.kind in DICTS else key
+        assert isinstance(place, int)
+        tree = tree.children[place]
     return tree
-
-
-def _by_index(tree: Tree, path: Path) -> Path:
-    """`path` with every field of a namedtuple written as its index."""
-    plain: list[Key] = []
-    for key in path:
-        if not isinstance(tree, Node):
-            break
-        index = tree.keys.index(key) if isinstance(key, str) and key in tree.keys else key
-        if not isinstance(index, int) or not 0 <= index < len(tree.children):
-            break
-        plain.append(index if tree.kind == "namedtuple" else key)
-        tree = tree.children[index]
-    return tuple(plain)
 
 
 def _parse(text: str) -> Tree:
     """The tree whose `repr` is `text`; ValueError or SyntaxError where it is none."""
-    return _tree(ast.parse(text, mode="eval").body)
+    # The factory of a defaultdict is printed as no Python can read it.
+    return _tree(ast.parse(text.replace("<class 'list'>", "list"), mode="eval").body)
 
 
 def _tree(node: ast.expr) -> Tree:
@@ -330,24 +348,35 @@ def _tree(node: ast.expr) -> Tree:
             return Node("list", tuple(map(_tree, elements)))
         case ast.Tuple(elts=elements):
             return Node("tuple", tuple(map(_tree, elements)))
-        case ast.Dict(keys=keys, values=values):
-            return Node("dict", tuple(map(_tree, values)), tuple(map(_key, keys)))
+        case ast.Dict():
+            return _mapping("dict", node)
         case ast.Call(func=ast.Name(id="OrderedDict"), args=[], keywords=[]):
             return Node("OrderedDict", ())
         case ast.Call(func=ast.Name(id="OrderedDict"), args=[ast.List(elts=pairs)]):
-            entries = [pair.elts for pair in pairs if isinstance(pair, ast.Tuple)]
-            children = tuple(_tree(entry[1]) for entry in entries)
-            return Node("OrderedDict", children, tuple(_key(entry[0]) for entry in entries))
-        case ast.Call(func=ast.Name(id="OrderedDict"), args=[ast.Dict(keys=keys, values=values)]):
-            return Node("OrderedDict", tuple(map(_tree, values)), tuple(map(_key, keys)))
+            items = [pair.elts for pair in pairs if isinstance(pair, ast.Tuple)]
+            children = tuple(_tree(item[1]) for item in items)
+            return Node("OrderedDict", children, tuple(_key(item[0]) for item in items))
+        case ast.Call(func=ast.Name(id="OrderedDict"), args=[ast.Dict() as entries]):
+            return _mapping("OrderedDict", entries)
+        case ast.Call(func=ast.Name(id="defaultdict"), args=[_, ast.Dict() as entries]):
+            return _mapping("defaultdict", entries)
+        case ast.Call(func=ast.Name(id="Box"), args=[ast.Dict() as entries]):
+            return _mapping("dict subclass", entries)
+        case ast.Call(func=ast.Name(id="deque"), args=[ast.List(elts=elements)], keywords=bound):
+            kind: Kind = "bounded deque" if bound else "deque"
+            return Node(kind, tuple(map(_tree, elements)))
         case ast.Call(func=ast.Name(), args=[], keywords=fields):
             names = tuple(field.arg or "" for field in fields)
             return Node("namedtuple", tuple(_tree(field.value) for field in fields), names)
     raise ValueError(f"not a tree: {ast.unparse(node)}")
 
 
-def _key(node: ast.expr | None) -> str:
+def _mapping(kind: Kind, entries: ast.Dict) -> Node:
+    return Node(kind, tuple(map(_tree, entries.values)), tuple(map(_key, entries.keys)))
+
+
+def _key(node: ast.expr | None) -> Key:
     match node:
-        case ast.Constant(value=str() as key):
+        case ast.Constant(value=str() | int() as key):
             return key
-    raise ValueError("a key that is not a string")
+    raise ValueError("a key that is neither a string nor an int")

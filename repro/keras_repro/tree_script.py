@@ -1,40 +1,38 @@
 """A tree case as the script that will be filed: keras only, exit 0 good, 1 bad, 125 untestable.
 
-The script calls `keras.tree` on a literal, and prints for every call what its documentation
+The script asks `keras.tree` about a literal, and prints for every check what the documentation
 promises and what came back. Two answers are the same where they print the same: types and the order
-of keys count. An exception of `keras.tree` is not caught: the traceback says more than any message.
+of keys count. Where one check is asked, an exception of `keras.tree` is not caught: the traceback
+says more than any message. Where no sentence says what is right, the implementations of
+`keras.tree` answer side by side.
 
 The text is laid out as a formatter would (88 columns), so that it can be pasted anywhere. Public:
 `render`.
 """
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keras_repro.tree_case import (
-    Law,
-    Node,
-    Tree,
-    TreeCase,
-    leaves_as_written,
-    map_leaves,
-    nodes,
-    reordered,
-)
-from keras_repro.tree_laws import flattened
+from keras_repro.tree_case import BOUND, Key, Node, Tree, TreeCase, nodes
+from keras_repro.tree_checks import DATA, Answer, Check, Name, Paths, Value, Word, checks_of
 
 __all__ = ["render"]
 
 WIDTH = 88
 
-TITLES: dict[Law | None, str] = {
+TITLES = {
     "T1": "flatten, then pack_sequence_as, gives the structure back",
+    "T1.more": "pack_sequence_as refuses a leaf too many",
+    "T1.fewer": "pack_sequence_as refuses a leaf too few",
     "T2": "flatten takes a dict by sorted keys, all else in its own order",
     "T3": "the order in which a dict was filled does not change flatten",
     "T4": "flatten_with_path agrees with flatten, and each path leads there",
     "T5": "map_structure keeps the structure, and leaf meets leaf",
     "T6": "map_structure_up_to stops at its first structure; None is a leaf",
-    None: "what is taken apart and put together again is the same",
+    "T7": "two structures are the same, or are not, as documented",
+    "T8": "a structure is recognised, walked and changed as documented",
+    "T9": "every implementation gives the same answer",
+    "": "what is taken apart and put together again is the same",
 }
 
 IMPORT_KERAS = """\
@@ -44,17 +42,48 @@ except ImportError:
     sys.exit(125)
 """
 
-NEEDS_PATHS = """\
-if not hasattr(tree, "flatten_with_path"):
+# The names of the implementations are private; without them this cannot be tested.
+IMPORT_ALL = """\
+try:
+    import keras
+    import optree, tree
+    from keras.src.tree import dmtree_impl, optree_impl
+except ImportError:
     sys.exit(125)
 """
 
-CHECK = """
-def check(call, expected, observed):
+CHECK = """\
+def check(call, expected, observe):
+    try:
+        observed = observe()
+    except Exception as error:
+        observed = f"raises {type(error).__name__}"
     print(f"{call}\\n  expected {expected!r}\\n  observed {observed!r}")
     if repr(observed) != repr(expected):
         bad.append(call)
 
+"""
+
+COMPARE = """\
+def compare(call, ask):
+    answers = {}
+    for tree in trees:
+        try:
+            answer = repr(ask(tree))
+        except Exception as error:
+            answer = f"raises {type(error).__name__}"
+        answers[tree.__name__.rpartition(".")[2]] = answer
+    print(call, *(f"{name} {answer}" for name, answer in answers.items()), sep="\\n  ")
+    if len(set(answers.values())) > 1:
+        bad.append(call)
+
+"""
+
+# The torch implementation is used, and can be imported, with that backend alone.
+ALL_TREES = """\
+trees = [optree_impl, dmtree_impl]
+if keras.backend.backend() == "torch" and hasattr(keras.src.tree, "torchtree_impl"):
+    trees.append(keras.src.tree.torchtree_impl)
 """
 
 AT = """\
@@ -77,7 +106,38 @@ def at(path):
 
 """
 
-Classes = dict[tuple[str, ...], str]
+SAID = """\
+def said(call):
+    try:
+        call()
+    except Exception as error:
+        return f"raises {type(error).__name__}"
+    return "accepts"
+
+"""
+
+SEEN = """\
+def seen(top_down):
+    parts = []
+    tree.traverse(parts.append, structure, top_down=top_down)
+    return parts
+
+"""
+
+GONE = """\
+def gone(part):
+    return tree.MAP_TO_NONE if part == 1 else None
+
+"""
+
+BOX = """\
+class Box(dict):
+    def __repr__(self):
+        return f"Box({super().__repr__()})"
+
+"""
+
+Classes = dict[tuple[Key, ...], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,35 +159,43 @@ class _Group:
 _Expression = str | _Group
 
 
-@dataclass(frozen=True, slots=True)
-class _Check:
-    before: tuple[str, ...]
-    call: str
-    expected: _Expression
-    observed: str
-
-
 def render(case: TreeCase) -> str:
     """The standalone script of `case`."""
+    checks = checks_of(case)
+    side_by_side = bool(checks) and checks[0].law == "T9"
+    several = len(checks) != 1 or side_by_side
     classes = _classes(case.structure)
-    checks = {law: tuple(_checks(law, case, classes)) for law in case.laws}
-    several = sum(map(len, checks.values())) > 1
-    parts = [f'"""keras.tree: {TITLES[case.law]}."""\n', _imports(case), IMPORT_KERAS]
-    if case.law == "T4":
-        parts.append(NEEDS_PATHS)
-    parts.append(_data(case, classes) + ("bad = []\n" if several else ""))
-    if several:
-        parts.append(CHECK)
-    if "T4" in checks:
-        parts.append(AT_NAMED if classes else AT)
-    parts.append(_several(checks) if several else _single(checks))
-    return "\n".join(parts)
+    law = case.law or ("T9" if side_by_side else "")
+    title = TITLES.get(law) or TITLES[law.partition(".")[0]]
+    parts = [_head(title, case, checks), IMPORT_ALL if side_by_side else IMPORT_KERAS]
+    if not several and checks[0].needs:
+        needs = checks[0].needs
+        parts.append(f"if not {f'({needs})' if ' in ' in needs else needs}:\n    sys.exit(125)\n")
+    if any(node.kind == "dict subclass" for node in nodes(case.structure)):
+        parts.append("\n" + BOX)
+    data = _data(case, checks, classes) + ("bad = []\n" if several else "")
+    parts.append(data + (ALL_TREES if side_by_side else ""))
+    functions = [COMPARE] if side_by_side else [CHECK] if several else []
+    helpers = {"at(": AT_NAMED if classes else AT, "said(": SAID, "seen(": SEEN, "(gone": GONE}
+    functions += [text for name, text in helpers.items() if any(name in c.observe for c in checks)]
+    # Two blank lines stand around a function: the first brings one of those before it.
+    parts += ["\n" * (not place) + text for place, text in enumerate(functions)]
+    if side_by_side:
+        parts.append(_side_by_side(checks))
+    else:
+        parts.append((_several if several else _single)(case, checks, classes))
+    return "\n".join(part for part in parts if part)
 
 
-def _single(checks: dict[Law, tuple[_Check, ...]]) -> str:
-    [[check]] = checks.values()
-    lines = [*_flat_first(checks), *check.before]
-    expected = check.expected
+def _single(case: TreeCase, checks: Sequence[Check], classes: Classes) -> str:
+    [check] = checks
+    lines = ["flat = tree.flatten(structure)"] if _needs_flat([check]) else []
+    observed = check.observe
+    if observed != "flat":
+        name = NAMES.get(check.name.partition(".")[0], "observed")
+        lines.append(f"{name} = {observed}")
+        observed = name
+    expected = _answer(check.answer(case.structure), classes)
     if isinstance(expected, _Group):
         lines.append(_assign("expected", expected))
         expected = "expected"
@@ -135,95 +203,96 @@ def _single(checks: dict[Law, tuple[_Check, ...]]) -> str:
         "",
         f'print("{check.call}")',
         f'print("  expected", {expected})',
-        f'print("  observed", {check.observed})',
-        f"sys.exit(0 if repr({check.observed}) == repr({expected}) else 1)",
+        f'print("  observed", {observed})',
+        f"sys.exit(0 if repr({observed}) == repr({expected}) else 1)",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _several(checks: dict[Law, tuple[_Check, ...]]) -> str:
-    lines = _flat_first(checks)
-    for law in ORDER:
-        # Alone, T4 has said before that it cannot be tested; among others it is left out.
-        margin = 4 if law == "T4" and len(checks) > 1 else 0
-        if margin and law in checks:
-            lines.append('if hasattr(tree, "flatten_with_path"):')
-        for check in checks.get(law, ()):
-            lines += [" " * margin + line for line in check.before]
-            arguments = (("", f'"{check.call}"'), ("", check.expected), ("", check.observed))
-            call = _Group("check(", arguments, ")", is_call=True)
-            lines.append(" " * margin + _layout(call, margin, 0, 0))
+NAMES = {"T1": "packed", "T3": "again", "T5": "mapped", "T6": "mapped"}
+
+
+def _several(case: TreeCase, checks: Sequence[Check], classes: Classes) -> str:
+    lines = ["flat = tree.flatten(structure)"] if _needs_flat(checks) else []
+    needs = ""
+    for check in checks:
+        if check.needs and check.needs != needs:
+            lines.append(f"if {check.needs}:")
+        needs = check.needs
+        margin = 4 if needs else 0
+        expected = _answer(check.answer(case.structure), classes)
+        arguments = (("", f'"{check.call}"'), ("", expected), ("", f"lambda: {check.observe}"))
+        call = _Group("check(", arguments, ")", is_call=True)
+        lines.append(" " * margin + _layout(call, margin, 0, 0))
     lines.append("sys.exit(1 if bad else 0)")
     return "\n".join(lines) + "\n"
 
 
-def _flat_first(checks: dict[Law, tuple[_Check, ...]]) -> list[str]:
-    return ["flat = tree.flatten(structure)"] if NEEDS_FLAT & set(checks) else []
+def _side_by_side(checks: Sequence[Check]) -> str:
+    lines = []
+    for check in checks:
+        arguments = (("", f'"{check.call}"'), ("", f"lambda tree: {check.observe}"))
+        lines.append(_layout(_Group("compare(", arguments, ")", is_call=True), 0, 0, 0))
+    return "\n".join([*lines, "sys.exit(1 if bad else 0)"]) + "\n"
 
 
-# flatten comes first: the others build on its answer.
-ORDER: tuple[Law, ...] = ("T2", "T3", "T1", "T5", "T4", "T6")
-NEEDS_FLAT: frozenset[Law] = frozenset({"T1", "T2", "T3", "T4"})
+def _needs_flat(checks: Sequence[Check]) -> bool:
+    used = any(check.uses("flat") for check in checks)
+    return used or any(check.answer(1) == Name("flat") for check in checks)
 
 
-def _checks(law: Law, case: TreeCase, classes: Classes) -> Iterator[_Check]:
-    before: tuple[str, ...]
-    match law:
-        case "T2":
-            leaves = tuple(("", repr(leaf)) for _, leaf in flattened(case.structure))
-            yield _Check((), "flatten(structure)", _Group("[", leaves, "]"), "flat")
-        case "T3":
-            before = ("again = tree.flatten(reordered)",)
-            yield _Check(before, "flatten(reordered)", "flat", "again")
-        case "T1":
-            before = ("packed = tree.pack_sequence_as(structure, flat)",)
-            yield _Check(before, "pack_sequence_as(structure, flat)", "structure", "packed")
-        case "T5":
-            none = None in leaves_as_written(case.structure)
-            tens = "leaf and 10 * leaf" if none else "10 * leaf"
-            before = (f"tens = tree.map_structure(lambda leaf: {tens}, structure)",)
-            mapped = map_leaves(lambda leaf: leaf and 10 * leaf, case.structure)
-            expected = _literal(mapped, classes)
-            yield _Check(before, "map_structure(f, structure)", expected, "tens")
-            before = ("met = tree.map_structure(lambda *leaves: leaves, structure, reordered)",)
-            pairs = map_leaves(lambda leaf: Node("tuple", (leaf, leaf)), case.structure)
-            call = "map_structure(pair, structure, reordered)"
-            yield _Check(before, call, _literal(pairs, classes), "met")
-        case "T4":
-            before = (
-                "pairs = tree.flatten_with_path(structure)",
-                'print("paths", [path for path, _ in pairs])',
-            )
-            call = "flatten_with_path(structure)"
-            yield _Check(before, f"{call}, leaves", "flat", "[leaf for _, leaf in pairs]")
-            yield _Check((), f"{call}, at each path", "flat", "[at(path) for path, _ in pairs]")
-        case "T6":
-            before = ("kept = tree.map_structure_up_to(structure, lambda leaf: leaf, deep)",)
-            yield _Check(before, "map_structure_up_to(structure, f, deep)", "deep", "kept")
+def _answer(answer: Answer | None, classes: Classes) -> "_Expression":
+    match answer:
+        case Value(tree):
+            return _literal(tree, classes)
+        case Name(name):
+            return name
+        case Word(str() as word):
+            return f'"{word}"'
+        case Word(truth):
+            return repr(truth)
+        case Paths(paths):
+            return _Group("[", tuple(("", _path(path)) for path in paths), "]")
+    raise AssertionError("a check is asked of what it has an answer to")
 
 
-def _imports(case: TreeCase) -> str:
-    kinds = {node.kind for node in nodes(case.structure)}
-    names = [name for name in ("OrderedDict", "namedtuple") if name in kinds]
+def _path(path: tuple[Key, ...]) -> "_Expression":
+    return _Group("(", tuple(("", _text(key)) for key in path), ")")
+
+
+def _head(title: str, case: TreeCase, checks: Sequence[Check]) -> str:
+    made = [DATA[name](case.structure) for name in _made(case, checks)]
+    kinds = {node.kind.removeprefix("bounded ") for tree in made for node in nodes(tree)}
+    # As formatters sort imports: classes first.
+    names = sorted(kinds & IMPORTED, key=lambda name: (name[0].islower(), name))
     collections = f"from collections import {', '.join(names)}\n" if names else ""
-    return f"import sys\n{collections}"
+    return f'"""keras.tree: {title}."""\n\nimport sys\n{collections}'
 
 
-def _data(case: TreeCase, classes: Classes) -> str:
+IMPORTED = {"OrderedDict", "namedtuple", "defaultdict", "deque"}
+
+
+def _made(case: TreeCase, checks: Sequence[Check]) -> list[str]:
+    """The names of the structures that a script speaks of."""
+    used = {name for name in DATA if any(check.uses(name) for check in checks)}
+    if any(check.answer(case.structure) == Name("structure") for check in checks):
+        used.add("structure")
+    if _needs_flat(checks) or any(name in c.observe for c in checks for name in ("at(", "seen(")):
+        used.add("structure")
+    return [name for name in DATA if name in used]
+
+
+def _data(case: TreeCase, checks: Sequence[Check], classes: Classes) -> str:
     lines = []
     for fields, name in classes.items():
         names = _Group("[", tuple(("", _text(field)) for field in fields), "]")
         made = _Group("namedtuple(", (("", _text(name)), ("", names)), ")", is_call=True)
         lines.append(_assign(name, made))
-    lines.append(_assign("structure", _literal(case.structure, classes)))
-    if {"T3", "T5"} & set(case.laws):
-        other = reordered(case.structure)
-        same = other == case.structure
-        lines.append(_assign("reordered", "structure" if same else _literal(other, classes)))
-    if "T6" in case.laws:
-        deep = map_leaves(lambda leaf: Node("list", (leaf,)), case.structure)
-        lines.append(_assign("deep", _literal(deep, classes)))
-    return "\n".join(lines) + "\n"
+    for name in _made(case, checks):
+        tree = DATA[name](case.structure)
+        same = name != "structure" and tree == case.structure
+        lines.append(_assign(name, "structure" if same else _literal(tree, classes)))
+    return "\n".join(lines) + "\n" if lines else ""
 
 
 def _classes(tree: Tree) -> Classes:
@@ -249,16 +318,27 @@ def _literal(tree: Tree, classes: Classes) -> _Expression:
             named = zip(tree.keys, children, strict=True)
             fields = tuple((f"{field}=", child) for field, child in named)
             return _Group(f"{classes[tree.keys]}(", fields, ")", is_call=True)
+        case "deque" | "bounded deque":
+            items = _Group("[", tuple(("", child) for child in children), "]")
+            bound = (("maxlen=", str(BOUND)),) if tree.kind == "bounded deque" else ()
+            return _Group("deque(", (("", items), *bound), ")", is_call=True)
     keyed = zip(tree.keys, children, strict=True)
     entries = _Group("{", tuple((f"{_text(key)}: ", child) for key, child in keyed), "}")
-    if tree.kind == "dict":
-        return entries
-    made = (("", entries),) if children else ()
-    return _Group("OrderedDict(", made, ")", is_call=True)
+    match tree.kind:
+        case "OrderedDict":
+            given = (("", entries),) if children else ()
+            return _Group("OrderedDict(", given, ")", is_call=True)
+        case "defaultdict":
+            return _Group("defaultdict(", (("", "list"), ("", entries)), ")", is_call=True)
+        case "dict subclass":
+            return _Group("Box(", (("", entries),), ")", is_call=True)
+    return entries
 
 
-def _text(value: str) -> str:
+def _text(value: Key) -> str:
     """`value` as a Python literal in ASCII, in double quotes unless it holds more of them."""
+    if isinstance(value, int):
+        return str(value)
     # With a double quote in it, `ascii` escapes single quotes and no double ones.
     body = ascii(value + '"')[1:-2]
     if value.count('"') > value.count("'"):

@@ -9,12 +9,27 @@ Public: `trees` (the Python structures), `tree_cases`.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from keyword import iskeyword
 from typing import Any, get_args
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
-from keras_repro.tree_case import ALL_LAWS, Kind, Law, Node, Tree, TreeCase, numbered, to_python
+from keras_repro.tree_case import (
+    ALL_LAWS,
+    KEYED,
+    UNNAMED,
+    Key,
+    Kind,
+    Law,
+    Node,
+    Tree,
+    TreeCase,
+    numbered,
+    to_python,
+)
+from keras_repro.tree_checks import checks_of
 
 __all__ = ["tree_cases", "trees"]
 
@@ -31,19 +46,27 @@ KEYS = FIELDS | st.lists(CHARACTERS, max_size=3).map("".join)
 LEAVES: st.SearchStrategy[Tree] = st.sampled_from((0, 0, 0, None))
 
 
-def _container(kind: Kind, children: st.SearchStrategy[Tree], size: int) -> st.SearchStrategy[Tree]:
-    if kind == "list" or kind == "tuple":
-        return st.lists(children, max_size=size).map(lambda items: Node(kind, tuple(items)))
-    keys = FIELDS if kind == "namedtuple" else KEYS
-    pairs = st.lists(st.tuples(keys, children), max_size=size, unique_by=lambda pair: pair[0])
+NUMBERS = st.integers(0, 20)
 
-    def node(drawn: list[tuple[str, Tree]]) -> Tree:
+
+def _container(kind: Kind, children: st.SearchStrategy[Tree], size: int) -> st.SearchStrategy[Tree]:
+    if kind not in KEYED:
+        return st.lists(children, max_size=size).map(lambda items: Node(kind, tuple(items)))
+
+    def node(drawn: list[tuple[Key, Tree]]) -> Tree:
         # Written in reverse: shrinking makes the first key that is drawn an "a", and the key before
         # it must then sort after "a" to fail: {"b": 1, "a": 2}, not {"a": 1, "A": 2}.
         items = drawn[::-1]
         return Node(kind, tuple(child for _, child in items), tuple(key for key, _ in items))
 
-    return pairs.map(node)
+    def entries(keys: st.SearchStrategy[Any]) -> st.SearchStrategy[Tree]:
+        pairs = st.tuples(keys, children)
+        return st.lists(pairs, max_size=size, unique_by=lambda pair: pair[0]).map(node)
+
+    if kind == "namedtuple":
+        return entries(FIELDS)
+    # Keys of both types in one dict cannot be sorted, which the documentation leaves out.
+    return st.integers(0, 7).flatmap(lambda kind: entries(NUMBERS if kind == 7 else KEYS))
 
 
 def _structures(*, max_depth: int, max_size: int, kinds: Sequence[Kind]) -> st.SearchStrategy[Tree]:
@@ -62,10 +85,13 @@ def _structures(*, max_depth: int, max_size: int, kinds: Sequence[Kind]) -> st.S
     return level.map(numbered)
 
 
+NAMED: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind not in UNNAMED)
+
+
 def trees(
-    *, max_depth: int = 3, max_size: int = 4, kinds: Sequence[Kind] = get_args(Kind)
+    *, max_depth: int = 3, max_size: int = 4, kinds: Sequence[Kind] = NAMED
 ) -> st.SearchStrategy[Any]:
-    """Nested Python structures of dict, OrderedDict, list, tuple, namedtuple, None and ints.
+    """Nested Python structures of the containers that `keras.tree` names, None and ints.
 
     The ints are 1, 2, 3 ... as they are written, and one leaf at most is None: any two leaves can
     be told apart, so no swap goes unseen.
@@ -78,16 +104,41 @@ def trees(
     return _structures(max_depth=max_depth, max_size=max_size, kinds=kinds).map(to_python)
 
 
+@st.composite
 def tree_cases(
+    draw: st.DrawFn,
     *,
     max_depth: int = 3,
     max_size: int = 4,
-    kinds: Sequence[Kind] = get_args(Kind),
+    kinds: Sequence[Kind] = NAMED,
     laws: Sequence[Law] = ALL_LAWS,
-) -> st.SearchStrategy[TreeCase]:
-    """Cases for `keras.tree`; most check every law at once, and shrink to the one that fails."""
-    structures = _structures(max_depth=max_depth, max_size=max_size, kinds=kinds)
-    checks: tuple[Law | None, ...] = tuple(laws)
-    if tuple(laws) == ALL_LAWS:
-        checks += (None,) * 10
-    return st.builds(TreeCase, structures, st.sampled_from(checks))
+) -> TreeCase:
+    """Cases for `keras.tree`; most check every law at once, and shrink to the one that fails.
+
+    Args:
+        max_depth: how many containers may lie within each other.
+        max_size: how many children a container may have.
+        kinds: the kinds of containers, the plainest first.
+        laws: what may be checked. With T9, some structures hold a container of which the
+            documentation says nothing.
+    """
+    structure = draw(_structures(max_depth=max_depth, max_size=max_size, kinds=kinds))
+    if "T9" in laws and (len(laws) == 1 or draw(st.integers(0, 9)) == 9):
+        kind = draw(st.sampled_from(sorted(UNNAMED)))
+        case = TreeCase(_with_unnamed(structure, kind), "T9")
+    else:
+        choices: list[str | None] = [law for law in laws if law != "T9"]
+        if tuple(laws) == ALL_LAWS:
+            choices += (None,) * 10
+        case = TreeCase(structure, draw(st.sampled_from(choices)))
+    assume(checks_of(case))
+    return case
+
+
+def _with_unnamed(tree: Tree, kind: Kind) -> Tree:
+    """The outermost container that can be is one of a kind that the documentation does not name."""
+    if not isinstance(tree, Node):
+        return tree
+    if tree.kind in KEYED if kind in KEYED else tree.kind not in KEYED:
+        return replace(tree, kind=kind)
+    return replace(tree, children=tuple(_with_unnamed(child, kind) for child in tree.children))

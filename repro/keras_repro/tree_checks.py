@@ -1,0 +1,611 @@
+"""What is asked of `keras.tree` about a structure, and what its documentation says to it: a table.
+
+A check is one call, the law (T1 to T9) that speaks of it, and the answer that the law gives, from
+the structure alone. Where the documentation is silent there is no answer, and no check of T1 to T8:
+T9 then lets the implementations answer side by side. The further structures that a call takes are
+made of the first (`DATA`).
+
+To check one more thing of `keras.tree`, add a line to `CHECKS`: scripts, search, shrinking and
+reading take it from there. Public: `CHECKS`, `Check`, `DATA`, `Name`, `Paths`, `Value`, `Word`,
+`checks_of`, `flattened`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from typing import Literal
+
+from keras_repro.tree_case import (
+    DICTS,
+    UNNAMED,
+    Key,
+    Kind,
+    Node,
+    Tree,
+    TreeCase,
+    leaves_as_written,
+    map_leaves,
+    nodes,
+    reordered,
+)
+
+__all__ = [
+    "CHECKS",
+    "DATA",
+    "Answer",
+    "Check",
+    "Name",
+    "Paths",
+    "Value",
+    "Word",
+    "checks_of",
+    "flattened",
+    "said_since",
+]
+
+Path = tuple[Key, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """The answer is this structure."""
+
+    tree: Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """The answer is what the script knows under a name: `structure`, or `flat`, its `flatten`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """The answer is a word: what is raised, or a truth value."""
+
+    word: str | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Paths:
+    """The answer is a list of paths."""
+
+    paths: tuple[Path, ...]
+
+
+Answer = Value | Name | Word | Paths
+
+ACCEPTS = Word("accepts")
+VALUE_ERROR = Word("raises ValueError")
+TYPE_ERROR = Word("raises TypeError")
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One call of `keras.tree` and what it must answer."""
+
+    name: str
+    """The law, and a word where the law has several checks: `T5.kinds`."""
+    call: str
+    """What is printed before the answer; it names the structures that it needs."""
+    observe: str
+    """The expression that asks."""
+    answer: Callable[[Tree], Answer | None]
+    """What must come back; None where no sentence of the documentation says."""
+    shows: Literal["leaves", "structure", "pairs", "other"] = "other"
+    """What the answer is, for the words of a report."""
+    needs: str = ""
+    """An expression: whether this Keras has what is asked."""
+    since: str = ""
+    """The first release whose documentation says so, where that was not always."""
+
+    @property
+    def law(self) -> str:
+        """The rule's id."""
+        return self.name.partition(".")[0]
+
+    @property
+    def function(self) -> str:
+        """The function of `keras.tree` that is asked."""
+        return self.call.partition("(")[0]
+
+    def uses(self, name: str) -> bool:
+        """Whether the expression speaks of a structure of this name."""
+        return name in _words(self.observe)
+
+
+@cache
+def _words(expression: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", expression))
+
+
+def flattened(tree: Tree, path: Path = ()) -> list[tuple[Path, int | None]]:
+    """The paths and leaves of `tree` in the order of `keras.tree.flatten` (rule T2).
+
+    Paths hold indices for list, tuple, deque and namedtuple, keys for dicts.
+
+    >>> flattened(Node("dict", (1, None), ("b", "a")))
+    [(('a',), None), (('b',), 1)]
+    >>> flattened(Node("OrderedDict", (1, None), ("b", "a")))
+    [(('b',), 1), (('a',), None)]
+    """
+    if not isinstance(tree, Node):
+        return [(path, tree)]
+    return [pair for key, child in entries(tree) for pair in flattened(child, (*path, key))]
+
+
+def entries(node: Node) -> list[tuple[Key, Tree]]:
+    """The keys and children of a container, in the order in which it is gone through."""
+    if node.kind not in DICTS:
+        return list(enumerate(node.children))
+    pairs = list(zip(node.keys, node.children, strict=True))
+    return pairs if node.kind == "OrderedDict" else sorted(pairs, key=lambda pair: pair[:1])
+
+
+# -- further structures, made of the first -------------------------------------------------
+
+
+def regrouped(tree: Tree) -> Tree:
+    """The same entries in other kinds of dict, the other way round: the same structure (T7)."""
+    if not isinstance(tree, Node):
+        return tree
+    children = tuple(map(regrouped, tree.children))
+    if tree.kind not in DICTS:
+        return replace(tree, children=children)
+    kind: Kind = "dict" if tree.kind == "OrderedDict" else "OrderedDict"
+    return Node(kind, children[::-1], tree.keys[::-1])
+
+
+RETYPED: dict[Kind, Kind] = {
+    "list": "tuple",
+    "tuple": "list",
+    "namedtuple": "tuple",
+    "deque": "list",
+}
+
+
+def retyped(tree: Tree) -> Tree:
+    """The last sequence as one of another kind: another structure with the same paths (T7)."""
+    return _last(
+        tree,
+        lambda node: node.kind in RETYPED,
+        lambda node: replace(node, kind=RETYPED[node.kind], keys=()),
+    )
+
+
+def renamed(tree: Tree) -> Tree:
+    """The last key of the last dict that has a leaf is another: another structure, other paths."""
+
+    def rename(node: Node) -> Node:
+        words = [key for key in node.keys if isinstance(key, str)]
+        numbers = [key for key in node.keys if isinstance(key, int)]
+        other = max(words, key=len) + "z" if words else max(numbers) + 1
+        return replace(node, keys=(*node.keys[:-1], other))
+
+    return _last(
+        tree, lambda n: n.kind in DICTS and bool(n.keys) and _leafy(n.children[-1]), rename
+    )
+
+
+def longer(tree: Tree) -> Tree:
+    """The last leaf is a list that holds it: another structure, other paths."""
+    leaves = list(leaves_as_written(tree))
+    return map_leaves(lambda leaf: Node("list", (leaf,)) if leaf == leaves[-1] else leaf, tree)
+
+
+def deep(tree: Tree) -> Tree:
+    """Every leaf is a list that holds it."""
+    return map_leaves(lambda leaf: Node("list", (leaf,)), tree)
+
+
+def shapes(tree: Tree) -> Tree:
+    """Every leaf is a shape tuple that holds it."""
+    return map_leaves(lambda leaf: Node("tuple", (leaf, None)), tree)
+
+
+DATA: dict[str, Callable[[Tree], Tree]] = {
+    "structure": lambda tree: tree,
+    "reordered": reordered,
+    "regrouped": regrouped,
+    "retyped": retyped,
+    "renamed": renamed,
+    "longer": longer,
+    "deep": deep,
+    "shapes": shapes,
+}
+
+
+def _last(tree: Tree, chosen: Callable[[Node], bool], made: Callable[[Node], Node]) -> Tree:
+    """`tree` with the last container that is chosen, as they are written, made another one."""
+    if not isinstance(tree, Node):
+        return tree
+    for index in reversed(range(len(tree.children))):
+        child = _last(tree.children[index], chosen, made)
+        if child != tree.children[index]:
+            children = (*tree.children[:index], child, *tree.children[index + 1 :])
+            return replace(tree, children=children)
+    return made(tree) if chosen(tree) else tree
+
+
+def _leafy(tree: Tree) -> bool:
+    return next(leaves_as_written(tree), 0) != 0
+
+
+# -- answers -------------------------------------------------------------------------------
+
+
+def _leaves(tree: Tree) -> Answer:
+    return Value(Node("list", tuple(leaf for _, leaf in flattened(tree))))
+
+
+def _met(count: int, other: Callable[[Tree], Tree]) -> Callable[[Tree], Answer | None]:
+    """Leaf meets leaf, if `other` makes another structure of this one."""
+
+    def answer(tree: Tree) -> Answer | None:
+        if other(tree) == tree and other is not reordered:
+            return None
+        return Value(map_leaves(lambda leaf: Node("tuple", (leaf,) * count), tree))
+
+    return answer
+
+
+def _refused(
+    other: Callable[[Tree], Tree], word: Word = VALUE_ERROR
+) -> Callable[[Tree], Answer | None]:
+    return lambda tree: word if other(tree) != tree else None
+
+
+def _tuples(tree: Tree) -> Tree:
+    if not isinstance(tree, Node):
+        return tree
+    kind: Kind = "tuple" if tree.kind == "list" else tree.kind
+    return Node(kind, tuple(map(_tuples, tree.children)), tree.keys)
+
+
+def _visited(tree: Tree, top_down: bool) -> Answer:
+    def parts(tree: Tree) -> Iterator[Tree]:
+        if top_down:
+            yield tree
+        if isinstance(tree, Node):
+            for _, child in entries(tree):
+                yield from parts(child)
+        if not top_down:
+            yield tree
+
+    return Value(Node("list", tuple(parts(tree))))
+
+
+def _replaced(tree: Tree, leaf: int | None) -> Answer | None:
+    if 1 not in leaves_as_written(tree):
+        return None
+    return Value(map_leaves(lambda old: leaf if old == 1 else old, tree))
+
+
+def _shaped(tree: Tree) -> Answer | None:
+    # An empty tuple is a shape, too; of a list the documentation does not say it.
+    if any(
+        not node.children and node.kind in ("list", "tuple", "namedtuple") for node in nodes(tree)
+    ):
+        return None
+    return Value(map_leaves(lambda leaf: Node("list", (leaf, None)), tree))
+
+
+def _indexed(tree: Tree) -> Answer | None:
+    if all(node.kind != "namedtuple" for node in nodes(tree)):
+        return None
+    return Paths(tuple(path for path, _ in flattened(tree)))
+
+
+HAS_PATHS = 'hasattr(tree, "flatten_with_path")'
+HAS_NONE = '"none_is_leaf" in tree.map_structure.__code__.co_varnames'
+HAS_MAP_TO_NONE = 'hasattr(tree, "MAP_TO_NONE")'
+PAIR = "lambda *leaves: leaves"
+WITH_PATH = "tree.flatten_with_path(structure)"
+
+# In the order in which a script asks: a run that ends early has answered the first ones.
+CHECKS: tuple[Check, ...] = (
+    Check("T2", "flatten(structure)", "flat", _leaves, "leaves", since="3.8"),
+    Check(
+        "T3",
+        "flatten(reordered)",
+        "tree.flatten(reordered)",
+        lambda tree: Name("flat"),
+        "leaves",
+    ),
+    Check(
+        "T1.back",
+        "pack_sequence_as(structure, flat)",
+        "tree.pack_sequence_as(structure, flat)",
+        lambda tree: Name("structure"),
+        "structure",
+    ),
+    Check(
+        "T1.more",
+        "pack_sequence_as(structure, a leaf too many)",
+        "said(lambda: tree.pack_sequence_as(structure, [*flat, 0]))",
+        lambda tree: VALUE_ERROR,
+        since="3.8",
+    ),
+    Check(
+        "T1.fewer",
+        "pack_sequence_as(structure, a leaf too few)",
+        "said(lambda: tree.pack_sequence_as(structure, flat[1:]))",
+        lambda tree: VALUE_ERROR if _leafy(tree) else None,
+        since="3.8",
+    ),
+    Check(
+        "T5.map",
+        "map_structure(f, structure)",
+        "tree.map_structure(lambda leaf: leaf and 10 * leaf, structure)",
+        lambda tree: Value(map_leaves(lambda leaf: leaf and 10 * leaf, tree)),
+        "structure",
+    ),
+    Check(
+        "T5.order",
+        "map_structure(pair, structure, reordered)",
+        f"tree.map_structure({PAIR}, structure, reordered)",
+        _met(2, reordered),
+        "pairs",
+    ),
+    Check(
+        "T5.kinds",
+        "map_structure(pair, structure, regrouped)",
+        f"tree.map_structure({PAIR}, structure, regrouped)",
+        _met(2, regrouped),
+        "pairs",
+        since="3.8",
+    ),
+    Check(
+        "T5.three",
+        "map_structure(triple, structure, reordered, regrouped)",
+        f"tree.map_structure({PAIR}, structure, reordered, regrouped)",
+        _met(3, regrouped),
+        "pairs",
+        since="3.8",
+    ),
+    Check(
+        "T5.none",
+        "map_structure(f, structure, none_is_leaf=False)",
+        "tree.map_structure(lambda leaf: 10 * leaf, structure, none_is_leaf=False)",
+        lambda tree: (
+            Value(map_leaves(lambda leaf: leaf and 10 * leaf, tree))
+            if None in leaves_as_written(tree)
+            else None
+        ),
+        "structure",
+        HAS_NONE,
+    ),
+    Check(
+        "T5.other",
+        "map_structure(pair, structure, longer)",
+        f"said(lambda: tree.map_structure({PAIR}, structure, longer))",
+        _refused(longer),
+        since="3.8",
+    ),
+    Check(
+        "T5.without",
+        "map_structure(f)",
+        "said(lambda: tree.map_structure(lambda leaf: leaf))",
+        lambda tree: TYPE_ERROR,
+        since="3.8",
+    ),
+    Check(
+        "T4.leaves",
+        "flatten_with_path(structure), leaves",
+        f"[leaf for _, leaf in {WITH_PATH}]",
+        lambda tree: Name("flat"),
+        "leaves",
+        HAS_PATHS,
+    ),
+    Check(
+        "T4.lead",
+        "flatten_with_path(structure), at each path",
+        f"[at(path) for path, _ in {WITH_PATH}]",
+        lambda tree: Name("flat"),
+        "leaves",
+        HAS_PATHS,
+    ),
+    Check(
+        "T4.index",
+        "flatten_with_path(structure), paths",
+        f"[path for path, _ in {WITH_PATH}]",
+        _indexed,
+        "other",
+        HAS_PATHS,
+    ),
+    Check(
+        "T6.map",
+        "map_structure_up_to(structure, f, deep)",
+        "tree.map_structure_up_to(structure, lambda leaf: leaf, deep)",
+        lambda tree: Value(deep(tree)),
+        "structure",
+    ),
+    Check(
+        "T6.several",
+        "map_structure_up_to(structure, pair, deep, structure)",
+        "tree.map_structure_up_to(structure, lambda *a: a, deep, structure)",
+        lambda tree: Value(
+            map_leaves(lambda leaf: Node("tuple", (Node("list", (leaf,)), leaf)), tree)
+        ),
+        "structure",
+    ),
+    Check(
+        "T6.shallow",
+        "map_structure_up_to(deep, f, structure)",
+        "said(lambda: tree.map_structure_up_to(deep, lambda leaf: leaf, structure))",
+        _refused(deep),
+        since="3.8",
+    ),
+    Check(
+        "T7.same",
+        "assert_same_structure(structure, regrouped)",
+        "said(lambda: tree.assert_same_structure(structure, regrouped))",
+        lambda tree: ACCEPTS,
+        since="3.8",
+    ),
+    Check(
+        "T7.type",
+        "assert_same_structure(structure, retyped)",
+        "said(lambda: tree.assert_same_structure(structure, retyped))",
+        _refused(retyped),
+        since="3.8",
+    ),
+    Check(
+        "T7.key",
+        "assert_same_structure(structure, renamed)",
+        "said(lambda: tree.assert_same_structure(structure, renamed))",
+        _refused(renamed),
+    ),
+    Check(
+        "T7.longer",
+        "assert_same_structure(structure, longer)",
+        "said(lambda: tree.assert_same_structure(structure, longer))",
+        _refused(longer),
+    ),
+    Check(
+        "T7.shorter",
+        "assert_same_structure(longer, structure)",
+        "said(lambda: tree.assert_same_structure(longer, structure))",
+        _refused(longer),
+    ),
+    Check(
+        "T7.paths",
+        "assert_same_paths(structure, regrouped)",
+        "said(lambda: tree.assert_same_paths(structure, regrouped))",
+        lambda tree: ACCEPTS,
+        "other",
+        HAS_PATHS,
+    ),
+    Check(
+        "T7.paths-type",
+        "assert_same_paths(structure, retyped)",
+        "said(lambda: tree.assert_same_paths(structure, retyped))",
+        _refused(retyped, ACCEPTS),
+        "other",
+        HAS_PATHS,
+    ),
+    Check(
+        "T7.paths-key",
+        "assert_same_paths(structure, renamed)",
+        "said(lambda: tree.assert_same_paths(structure, renamed))",
+        _refused(renamed),
+        "other",
+        HAS_PATHS,
+    ),
+    Check(
+        "T7.paths-longer",
+        "assert_same_paths(structure, longer)",
+        "said(lambda: tree.assert_same_paths(structure, longer))",
+        _refused(longer),
+        "other",
+        HAS_PATHS,
+    ),
+    Check(
+        "T8.nested",
+        "is_nested(structure)",
+        "tree.is_nested(structure)",
+        lambda tree: Word(isinstance(tree, Node)),
+    ),
+    Check(
+        "T8.tuples",
+        "lists_to_tuples(structure)",
+        "tree.lists_to_tuples(structure)",
+        lambda tree: Value(_tuples(tree)),
+        "structure",
+        since="3.8",
+    ),
+    Check(
+        "T8.kept",
+        "traverse(nothing, structure)",
+        "tree.traverse(lambda part: None, structure)",
+        lambda tree: Name("structure"),
+        "structure",
+    ),
+    Check(
+        "T8.down",
+        "traverse(see, structure)",
+        "seen(top_down=True)",
+        lambda tree: _visited(tree, True),
+    ),
+    Check(
+        "T8.up",
+        "traverse(see, structure, top_down=False)",
+        "seen(top_down=False)",
+        lambda tree: _visited(tree, False),
+    ),
+    Check(
+        "T8.replaced",
+        "traverse(replace 1 by 0, structure)",
+        "tree.traverse(lambda part: 0 if part == 1 else None, structure)",
+        lambda tree: _replaced(tree, 0),
+        "structure",
+    ),
+    Check(
+        "T8.to-none",
+        "traverse(replace 1 by None, structure)",
+        "tree.traverse(gone, structure)",
+        lambda tree: _replaced(tree, None),
+        "structure",
+        HAS_MAP_TO_NONE,
+        since="3.8",
+    ),
+    Check(
+        "T8.shapes",
+        "map_shape_structure(list, shapes)",
+        "tree.map_shape_structure(list, shapes)",
+        _shaped,
+        "structure",
+        since="3.8",
+    ),
+    *(
+        Check(f"T9.{call.partition('(')[0]}", call, observe, lambda tree: None)
+        for call, observe in (
+            ("is_nested(structure)", "tree.is_nested(structure)"),
+            ("flatten(structure)", "tree.flatten(structure)"),
+            (
+                "pack_sequence_as(structure, flat)",
+                "tree.pack_sequence_as(structure, tree.flatten(structure))",
+            ),
+            ("map_structure(f, structure)", "tree.map_structure(lambda leaf: leaf, structure)"),
+            ("flatten_with_path(structure)", "tree.flatten_with_path(structure)"),
+            (
+                "map_structure_up_to(structure, f, deep)",
+                "tree.map_structure_up_to(structure, lambda leaf: leaf, deep)",
+            ),
+            (
+                "assert_same_structure(structure, reordered)",
+                "tree.assert_same_structure(structure, reordered)",
+            ),
+            ("lists_to_tuples(structure)", "tree.lists_to_tuples(structure)"),
+        )
+    ),
+)
+
+
+def said_since(check: Check, tree: Tree) -> str:
+    """The first release whose documentation says what is checked; empty if it always did.
+
+    Of a deque and a defaultdict it speaks since 3.8.0.
+    """
+    kinds = {node.kind for node in nodes(tree)}
+    return "3.8" if kinds & {"deque", "defaultdict"} else check.since
+
+
+@lru_cache(maxsize=4096)
+def checks_of(case: TreeCase) -> tuple[Check, ...]:
+    """What is checked on a case: all of its law that is promised of its structure.
+
+    Of a container that the documentation does not name nothing is promised but T9, and T9 is asked
+    of no other: there a difference breaks another law already.
+    """
+    silent = any(node.kind in UNNAMED for node in nodes(case.structure))
+    return tuple(
+        check
+        for check in CHECKS
+        if case.law in (None, check.law, check.name)
+        and (silent if check.law == "T9" else not silent and check.answer(case.structure))
+    )
