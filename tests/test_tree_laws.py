@@ -270,6 +270,11 @@ PLANTED = {
 }
 
 
+BESIDE = {
+    # What the same bug does to another check of the law.
+    "T4": ["T4 flatten_with_path(structure), paths: gave the paths in another order"],
+    "T5": ["T5 map_structure(f): raises ValueError"],
+}
 OLD: tuple[Kind, ...] = ("dict", "OrderedDict", "list", "tuple", "namedtuple")
 
 
@@ -286,7 +291,7 @@ def test_a_planted_bug_has_one_name_whatever_the_keys_and_sizes(signature: str) 
         nonlocal hits
         code, text, error = run(case, world)
         found = {breach.signature for breach in read(case, text, error)}
-        assert found <= {signature, "T5 map_structure(f): raises ValueError"}
+        assert found <= {signature, *BESIDE.get(law, ())}
         assert code == (1 if found else 0)
         hits += signature in found
 

@@ -303,7 +303,7 @@ def _indexed(tree: Tree) -> Answer | None:
 HAS_PATHS = 'hasattr(tree, "flatten_with_path")'
 HAS_NONE = '"none_is_leaf" in tree.map_structure.__code__.co_varnames'
 HAS_MAP_TO_NONE = 'hasattr(tree, "MAP_TO_NONE")'
-PAIR = "lambda *leaves: leaves"
+PAIR = "lambda *a: a"
 WITH_PATH = "tree.flatten_with_path(structure)"
 
 # In the order in which a script asks: a run that ends early has answered the first ones.
@@ -370,7 +370,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "T5.none",
         "map_structure(f, structure, none_is_leaf=False)",
-        "tree.map_structure(lambda leaf: 10 * leaf, structure, none_is_leaf=False)",
+        "tree.map_structure(lambda n: 10 * n, structure, none_is_leaf=False)",
         lambda tree: (
             Value(map_leaves(lambda leaf: leaf and 10 * leaf, tree))
             if None in leaves_as_written(tree)
@@ -427,7 +427,7 @@ CHECKS: tuple[Check, ...] = (
     Check(
         "T6.several",
         "map_structure_up_to(structure, pair, deep, structure)",
-        "tree.map_structure_up_to(structure, lambda *a: a, deep, structure)",
+        f"tree.map_structure_up_to(structure, {PAIR}, deep, structure)",
         lambda tree: Value(
             map_leaves(lambda leaf: Node("tuple", (Node("list", (leaf,)), leaf)), tree)
         ),

@@ -170,7 +170,7 @@ def _other_word(case: TreeCase, check: Check, answer: _Answer) -> Breach:
     kind = _changed(case.structure, DATA[other](case.structure)) if other else ""
     of = f" {kind}" if kind and not answer.observed.startswith(RAISES) else ""
     if isinstance(check.answer(case.structure), Paths):
-        how = "named paths in another way"
+        how = _paths(answer)
         strength: Strength = "inconsistent"
     else:
         observed = answer.observed
@@ -180,6 +180,13 @@ def _other_word(case: TreeCase, check: Check, answer: _Answer) -> Breach:
         strength = "inconsistent" if raises else "contract"
     sentence = f"{check.call}: expected {answer.expected}, observed {answer.observed}"
     return Breach(check.name, f"{check.law} {check.call}{of}: {how}", sentence, strength)
+
+
+def _paths(answer: _Answer) -> str:
+    expected, observed = (ast.literal_eval(text) for text in (answer.expected, answer.observed))
+    if sorted(map(repr, expected)) == sorted(map(repr, observed)):
+        return "gave the paths in another order"
+    return "named paths in another way"
 
 
 def _changed(one: Tree, other: Tree) -> str:
@@ -290,10 +297,10 @@ def _permuted(
     """
     wanted, got = [e for e, _ in slots], [o for _, o in slots]
     if check.shows == "pairs":
-        seconds = [o.children[-1] for o in got if isinstance(o, Node) and o.kind == "tuple"]
-        firsts = [o.children[0] for o in got if isinstance(o, Node) and o.kind == "tuple"]
+        met = [o.children for o in got if isinstance(o, Node) and o.kind == "tuple"]
         home = [e.children[0] for e in wanted if isinstance(e, Node) and e.kind == "tuple"]
-        ranks = _ranks(home, seconds if firsts == home else firsts)
+        columns = [list(column) for column in zip(*met, strict=False)]
+        ranks = _ranks(home, next((column for column in columns if column != home), home))
     else:
         ranks = _ranks(wanted, got)
     if ranks is None or len(homes) != len(ranks):
