@@ -122,23 +122,27 @@ class World:
         for other in nodes[1:]:
             World().assert_same_structure(nodes[0], other)
 
-        def mapped(first: Any, *others: Any) -> Any:
-            if not isinstance(first, NESTED):
-                return None if first is None and not none_is_leaf else function(first, *others)
-            # In the right order each key has its own child; in a planted one another's.
-            placed = [
-                dict(zip(dict(right_order(o)), dict(self.meet(o)).values(), strict=True))
-                for o in others
-            ]
-            return World().build(
-                first,
-                {
-                    k: mapped(child, *(other[k] for other in placed))
-                    for k, child in as_filled(first)
-                },
+        # In the right order each path has its own leaf; in a planted one another's.
+        others = [
+            dict(
+                zip(
+                    (path for path, _ in World().flatten_with_path(other)),
+                    World(flat=self.meet).flatten(other),
+                    strict=True,
+                )
             )
+            for other in nodes[1:]
+        ]
 
-        return mapped(*nodes)
+        def mapped(node: Any, path: tuple[Any, ...]) -> Any:
+            if isinstance(node, NESTED):
+                inner = {key: mapped(child, (*path, key)) for key, child in as_filled(node)}
+                return World().build(node, inner)
+            if node is None and not none_is_leaf:
+                return None
+            return function(node, *(other[path] for other in others))
+
+        return mapped(nodes[0], ())
 
     def map_structure_up_to(self, shallow: Any, function: Callable[..., Any], *deep: Any) -> Any:
         if not isinstance(shallow, NESTED):
