@@ -288,9 +288,10 @@ def _data(case: TreeCase, checks: Sequence[Check], classes: Classes) -> str:
         names = _Group("[", tuple(("", _text(field)) for field in fields), "]")
         made = _Group("namedtuple(", (("", _text(name)), ("", names)), ")", is_call=True)
         lines.append(_assign(name, made))
-    for name in _made(case, checks):
+    needed = _made(case, checks)
+    for name in needed:
         tree = DATA[name](case.structure)
-        same = name != "structure" and tree == case.structure
+        same = name != "structure" and "structure" in needed and tree == case.structure
         lines.append(_assign(name, "structure" if same else _literal(tree, classes)))
     return "\n".join(lines) + "\n" if lines else ""
 

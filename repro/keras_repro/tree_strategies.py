@@ -104,15 +104,13 @@ def trees(
     return _structures(max_depth=max_depth, max_size=max_size, kinds=kinds).map(to_python)
 
 
-@st.composite
 def tree_cases(
-    draw: st.DrawFn,
     *,
     max_depth: int = 3,
     max_size: int = 4,
     kinds: Sequence[Kind] = NAMED,
     laws: Sequence[Law] = ALL_LAWS,
-) -> TreeCase:
+) -> st.SearchStrategy[TreeCase]:
     """Cases for `keras.tree`; most check every law at once, and shrink to the one that fails.
 
     Args:
@@ -122,7 +120,14 @@ def tree_cases(
         laws: what may be checked. With T9, some structures hold a container of which the
             documentation says nothing.
     """
-    structure = draw(_structures(max_depth=max_depth, max_size=max_size, kinds=kinds))
+    return _tree_cases(_structures(max_depth=max_depth, max_size=max_size, kinds=kinds), laws)
+
+
+@st.composite
+def _tree_cases(
+    draw: st.DrawFn, structures: st.SearchStrategy[Tree], laws: Sequence[Law]
+) -> TreeCase:
+    structure = draw(structures)
     if "T9" in laws and (len(laws) == 1 or draw(st.integers(0, 9)) == 9):
         kind = draw(st.sampled_from(sorted(UNNAMED)))
         case = TreeCase(_with_unnamed(structure, kind), "T9")

@@ -1,0 +1,165 @@
+"""The smallest condition on cases that explains a failure, learned from the cases that were run.
+
+A condition says, for a few dimensions, which values a case must have: *list loss, dict weights,
+names not in alphabetical order*. It is learned from evidence: every case that failed in this way,
+and every case that passed. It names as few dimensions as keep all that passed outside. So the case
+that was shrunk gives most of it (each step that was tried and passed shows a dimension that
+matters), and every later case makes it wider or narrower.
+
+What is avoided is less than what the words say: only cases that are as odd as those that failed, in
+every dimension in which the smallest case is not plain. A dimension is free as soon as a case
+failed that is plain in it.
+
+Public: `Condition`, `Evidence`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from keras_repro.find.facts import Facts, worded
+
+__all__ = ["Condition", "Evidence"]
+
+MOST = 400
+"""How many cases of each kind are kept as evidence for one failure."""
+
+FEW = 3
+"""Cases that passed, before a dimension is named in which the smallest case is plain."""
+
+Values = Mapping[str, frozenset[str]]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The values that a case must have, in the dimensions that matter."""
+
+    needs: Values
+    """The fewest that explain what was seen."""
+    odd: Values
+    """In every dimension in which it is not known that plain cases fail, too."""
+
+    def meets(self, facts: Facts) -> bool:
+        """Whether a case meets the condition."""
+        return _within(facts, self.needs)
+
+    def covers(self, facts: Facts) -> bool:
+        """Whether it is known how a case fails, so that it need not be run."""
+        return _within(facts, self.needs) and _within(facts, self.odd)
+
+    def __str__(self) -> str:
+        """In words: `list outputs + dict targets + names not in alphabetical order`."""
+        return " + ".join(worded(name, values) for name, values in self.needs.items()) or "always"
+
+
+@dataclass
+class Evidence:
+    """What was seen of one failure, and the condition that explains it."""
+
+    start: Facts
+    """Of the smallest case."""
+    plain: Facts
+    """Of the plainest case there is."""
+    failed: list[Facts] = field(default_factory=list)
+    passed: list[Facts] = field(default_factory=list)
+    condition: Condition = field(init=False)
+    misses: int = 0
+    """Cases that were covered, and passed, and that no condition can tell from those that fail."""
+    hits: int = 0
+
+    def __post_init__(self) -> None:
+        """Learn from what is there."""
+        self.failed = [self.start, *_distinct(self.failed)[:MOST]]
+        self.passed = _distinct(self.passed)[:MOST]
+        self._learn()
+
+    def add(self, facts: Facts, failed: bool) -> bool:
+        """Learn from one more case. Whether it fits: False for a failure of another condition.
+
+        A case that says nothing new costs nothing.
+        """
+        covered = self.condition.covers(facts)
+        if failed:
+            self.hits += 1
+            if covered:
+                return True
+            self.failed.append(facts)
+        else:
+            if not self.condition.meets(facts):
+                if len(self.passed) < MOST:
+                    self.passed.append(facts)
+                return True
+            self.passed.append(facts)
+        self._learn()
+        if not failed:
+            self.misses += self.condition.covers(facts)
+            return True
+        return self.condition.covers(facts)
+
+    @property
+    def reliable(self) -> bool:
+        """Whether nearly all that is covered fails in this way."""
+        return self.hits >= 4 * self.misses
+
+    def _learn(self) -> None:
+        """The fewest dimensions that keep apart what failed and what passed.
+
+        The values of one failure after the other are allowed, the smallest case's first, as long
+        as every case that passed is outside in some dimension. A failure that cannot be taken in
+        has another condition, and is left out.
+        """
+        allowed = {name: {value} for name, value in self.start.items()}
+        outside = [one for one in self.passed if not _within(one, allowed)]
+        for one in self.failed:
+            new = {name: one.get(name, "") for name in allowed}
+            if _within(new, allowed):
+                continue
+            wider = {name: values | {new[name]} for name, values in allowed.items()}
+            if not any(_within(passed, wider) for passed in outside):
+                allowed = wider
+        odd = [name for name, values in allowed.items() if self.plain.get(name, "") not in values]
+        chosen = _fewest(allowed, [odd, list(allowed)], outside)
+        self.condition = Condition(
+            {name: frozenset(allowed[name]) for name in chosen},
+            {name: frozenset(allowed[name]) for name in odd},
+        )
+
+
+def _within(facts: Facts, allowed: Mapping[str, frozenset[str]] | Mapping[str, set[str]]) -> bool:
+    return all(facts.get(name, "") in values for name, values in allowed.items())
+
+
+def _distinct(several: Iterable[Facts]) -> list[Facts]:
+    return list({tuple(sorted(one.items())): one for one in several}.values())
+
+
+def _fewest(
+    allowed: Mapping[str, set[str]], choices: Sequence[Sequence[str]], outside: Sequence[Facts]
+) -> list[str]:
+    """A small set of dimensions in which each case that passed is outside.
+
+    The dimension that keeps most outside is taken, then that which keeps most of the rest; of the
+    first choice as long as one of them keeps any, of the second as long as it keeps some: one or
+    two cases may have passed for a reason that no fact tells.
+    """
+    left = list(outside)
+    chosen: list[str] = []
+    for few, names in enumerate(choices):
+        while left and names:
+            counts = {
+                name: sum(facts.get(name, "") not in allowed[name] for facts in left)
+                for name in names
+            }
+            best = max(counts, key=lambda name: counts[name])
+            if counts[best] < (FEW if few else 1):
+                break
+            chosen.append(best)
+            left = [facts for facts in left if facts.get(best, "") in allowed[best]]
+    # What was chosen early may not be needed beside what was chosen later.
+    for name in list(chosen):
+        rest = {other: allowed[other] for other in chosen if other != name}
+        now = {other: allowed[other] for other in chosen}
+        if not any(_within(facts, rest) for facts in outside if not _within(facts, now)):
+            chosen.remove(name)
+    return [name for name in allowed if name in chosen]

@@ -1,0 +1,73 @@
+"""The cases of a search, in batches: drawn by Hypothesis, each once, the same for the same seed.
+
+Public: `draw_cases`, `batches`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from keras_repro.find.model import Budget
+from keras_repro.reading import AnyCase
+
+__all__ = ["batches", "draw_cases"]
+
+BATCH = 60
+"""Models in a batch: what they teach is used from the next batch on."""
+APART = 1_000_003
+"""Seeds of batches lie so far apart that those of two searches do not meet."""
+
+
+def draw_cases(strategy: Any, count: int, seed: int) -> list[AnyCase]:
+    """Distinct cases that Hypothesis draws, in its order: the plainest first, then at random."""
+    import hypothesis
+    from hypothesis import HealthCheck, Phase, Verbosity
+
+    drawn: dict[AnyCase, None] = {}
+    if not count:
+        return []
+
+    @hypothesis.seed(seed)
+    @hypothesis.settings(
+        max_examples=count,
+        database=None,
+        deadline=None,
+        derandomize=False,
+        phases=(Phase.generate,),
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
+    )
+    @hypothesis.given(strategy)
+    def draw(case: AnyCase) -> None:
+        drawn.setdefault(case)
+
+    draw()
+    return list(drawn)
+
+
+def batches(budget: Budget, seed: int) -> Iterator[list[AnyCase]]:
+    """Models and then structures, batch after batch, without an end."""
+    from keras_repro.contract import RULES
+    from keras_repro.strategies import cases, tree_cases
+
+    seen: set[AnyCase] = set()
+    laws: Any = [one for one in RULES if one.startswith("T") and one not in budget.without]
+    if budget.only:
+        laws = [one for one in laws if one in budget.only]
+    structures = tree_cases(
+        max_depth=4 if budget.deep else 3, max_size=6 if budget.deep else 4, laws=laws
+    )
+    models = min(BATCH, budget.max_examples or BATCH)
+    number = 0
+    while True:
+        drawn: list[AnyCase] = []
+        if budget.models:
+            drawn += draw_cases(cases(), models, seed + APART * number)
+        if budget.structures and laws:
+            count = models * budget.structures_per_model
+            drawn += draw_cases(structures, count, seed + APART * number)
+        fresh = [case for case in drawn if case not in seen]
+        seen.update(fresh)
+        number += 1
+        yield fresh

@@ -1,0 +1,238 @@
+"""What can be said of a case, one dimension at a time: the words in which a condition is written.
+
+A fact is a dimension and the value that a case has in it: `container` is `list`, `loss_weights` is
+`dict`, `names` are `not in alphabetical order`. Facts are derived from the fields of the case and
+their types, so a field that is added to a case is a dimension from then on, and costs nothing here.
+Numbers and names themselves are no facts (no bug hangs on a certain name), but how the names stand
+to each other, and what kind of letters they have, are.
+
+Public: `Facts`, `facts`, `worded`. Pure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from keras_repro.case import Case
+from keras_repro.reading import AnyCase
+from keras_repro.tree_case import DICTS, KINDS, Node, Tree, TreeCase, leaves_as_written, nodes
+
+__all__ = ["Facts", "facts", "worded"]
+
+Facts = Mapping[str, str]
+"""The value in each dimension."""
+
+FORMS = {"One": "one", "InOrder": "list", "ByName": "dict", "Like": "nested"}
+"""What the classes of a case's parts are called; others go by their own name."""
+
+
+def facts(case: AnyCase) -> Facts:
+    """All that can be said of a case."""
+    if isinstance(case, TreeCase):
+        return dict(_of_structure(case.structure))
+    found = dict(_of_parts("", case))
+    found.update(_of_names(case))
+    # What a person would name first comes first: of two explanations as good, the first is taken.
+    return dict(sorted(found.items(), key=lambda fact: "." in fact[0]))
+
+
+# -- fields ------------------------------------------------------------------------------------
+
+
+KNOWN: dict[type, Mapping[str, bool]] = {}
+
+
+def _enumerated(kind: type) -> Mapping[str, bool]:
+    """Which fields of a dataclass hold one of a few values: those whose text is a fact."""
+    if kind not in KNOWN:
+        KNOWN[kind] = {name: _has_literal(hint) for name, hint in get_type_hints(kind).items()}
+    return KNOWN[kind]
+
+
+def _has_literal(hint: Any) -> bool:
+    if hint in (bool, int):
+        return True
+    return get_origin(hint) is Literal or any(map(_has_literal, get_args(hint)))
+
+
+def _of_parts(path: str, part: Any) -> Iterator[tuple[str, str]]:
+    """The facts of a dataclass, field by field."""
+    enumerated = _enumerated(type(part))
+    for field in fields(part):
+        name = f"{path}{field.name}"
+        value = getattr(part, field.name)
+        if field.name == "kind" and path:
+            continue
+        yield from _of_value(name, value, enumerated[field.name])
+
+
+def _of_value(path: str, value: Any, enumerated: bool) -> Iterator[tuple[str, str]]:
+    match value:
+        case None:
+            yield path, "none"
+        case bool():
+            yield path, "yes" if value else "no"
+        case str() | int():
+            # Any other text is a name.
+            if enumerated:
+                yield path, str(value)
+        case float():
+            yield path, "given"
+        case tuple():
+            yield from _of_several(path, value)
+        case _ if is_dataclass(value):
+            yield path, _kind(value)
+            yield from _of_parts(f"{path}.", value)
+
+
+def _kind(part: Any) -> str:
+    kind = getattr(part, "kind", None)
+    name = type(part).__name__
+    return kind if isinstance(kind, str) else FORMS.get(name, name.lower())
+
+
+def _of_several(path: str, values: Sequence[Any]) -> Iterator[tuple[str, str]]:
+    """The facts of a tuple: how many, whether one is None, and what its parts have in common."""
+    if "." not in path:
+        yield f"{path}.count", str(len(values)) if len(values) < 3 else "three or more"
+    # The items of a dict are a name and a value.
+    plain = [value[-1] if _is_item(value) else value for value in values]
+    yield f"{path}.gaps", "some none" if None in plain else "none missing"
+    sizes = {len(value) for value in plain if isinstance(value, tuple)}
+    if sizes:
+        yield f"{path}.each", "several" if max(sizes) > 1 else "one"
+    merged: dict[str, set[str]] = {}
+    for value in plain:
+        if is_dataclass(value):
+            for name, fact in _of_parts(f"{path}.", value):
+                merged.setdefault(name, set()).add(fact)
+    for name, found in merged.items():
+        yield name, found.pop() if len(found) == 1 else "mixed"
+
+
+def _is_item(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and isinstance(value[0], str)
+
+
+# -- names -------------------------------------------------------------------------------------
+
+LETTERS: Mapping[str, str] = {
+    "capitals": r"[A-Z]",
+    "digits": r"[0-9]",
+    "only digits": r"^[0-9]+$",
+    "other letters": r"[^\x00-\x7f]",
+    "signs": r"[^\w]",
+    "more than eight letters": r".{9}",
+}
+
+
+def _of_names(case: Case) -> Iterator[tuple[str, str]]:
+    called = list(case.names)
+    layers = [output.layer for output in case.outputs]
+    yield "names", _sorted(called)
+    yield "layers", _sorted(layers)
+    yield "keys and layers", _held(layers, called)
+    for dimension, names in _keyed(case):
+        yield f"{dimension}.order", _held(called, [name for name in names if name in called])
+        yield f"{dimension}.alphabet", _sorted(names)
+        missing, extra = set(called) - set(names), set(names) - set(called)
+        yield f"{dimension}.missing", "yes" if missing else "no"
+        yield f"{dimension}.extra", "yes" if extra else "no"
+    everything = {*called, *layers}
+    for letters, pattern in LETTERS.items():
+        yield f"a name with {letters}", _truth(re.search(pattern, name) for name in everything)
+    yield (
+        "a name that another begins with",
+        _truth(a != b and a.startswith(b) for a in everything for b in everything),
+    )
+
+
+def _keyed(case: Case) -> Iterator[tuple[str, Sequence[str]]]:
+    for field in fields(case):
+        names = getattr(getattr(case, field.name), "names", None)
+        if isinstance(names, tuple):
+            yield field.name, names
+
+
+def _truth(found: Iterable[Any]) -> str:
+    return "yes" if any(found) else "no"
+
+
+def _sorted(names: Sequence[str]) -> str:
+    return f"{'' if list(names) == sorted(names) else 'not '}in alphabetical order"
+
+
+def _held(ones: Sequence[str], others: Sequence[str]) -> str:
+    """How two lists of names stand to each other."""
+    if list(ones) == list(others):
+        return "the same"
+    return "permuted" if sorted(ones) == sorted(others) else "others"
+
+
+# -- structures --------------------------------------------------------------------------------
+
+
+def _of_structure(tree: Tree) -> Iterator[tuple[str, str]]:
+    found = list(nodes(tree))
+    kinds = {node.kind for node in found}
+    for kind in KINDS:
+        yield f"holds {kind}", _truth([kind in kinds])
+    yield "holds None", _truth([None in leaves_as_written(tree)])
+    yield "holds nothing but a leaf", _truth([not found])
+    yield "an empty container", _truth(not node.children for node in found)
+    yield (
+        "a container in a container",
+        _truth(isinstance(child, Node) for node in found for child in node.children),
+    )
+    for kind in sorted(DICTS):
+        yield (
+            f"{kind} out of order",
+            _truth(node.kind == kind and list(node.keys) != sorted(node.keys) for node in found),
+        )
+    yield "numbers as keys", _truth(isinstance(key, int) for node in found for key in node.keys)
+
+
+def _leading(node: Node) -> list[str]:
+    """The keys under which there is a leaf: the order of the others shows nowhere."""
+    pairs = zip(node.keys, node.children, strict=True)
+    return [str(key) for key, child in pairs if list(leaves_as_written(child))]
+
+
+# -- words -------------------------------------------------------------------------------------
+
+SUBJECTS = {"container": "outputs", "outputs.count": "outputs", "eager": "eager"}
+BARE = ("entry", "data", "model", "trip", "tree", "spelling")
+"""Dimensions whose values say by themselves what they are."""
+
+
+def worded(dimension: str, values: Iterable[str]) -> str:
+    """A fact as a person says it; of several values any will do.
+
+    >>> worded("loss_weights", ["dict"])
+    'dict loss weights'
+    >>> worded("names", ["not in alphabetical order"])
+    'names not in alphabetical order'
+    >>> worded("entry", ["fit", "evaluate"])
+    'evaluate or fit'
+    """
+    said = " or ".join(sorted(values))
+    subject = SUBJECTS.get(dimension, dimension)
+    argument, _, about = subject.partition(".")
+    subject = f"{argument.replace('_', ' ')} {about}".strip()
+    match said:
+        case "yes":
+            return subject
+        case "no":
+            return f"not {subject}"
+        case "none":
+            return f"no {subject}"
+    if about == "order":
+        return f"{argument.replace('_', ' ')} in {said} order".replace("others", "another")
+    if about == "alphabet" or "order" in said or said in ("the same", "permuted", "others"):
+        return f"{argument.replace('_', ' ')} {said}"
+    if dimension in BARE:
+        return said
+    return f"{said} {subject}"

@@ -1,0 +1,162 @@
+"""What a search may spend, and what it brings home, as data.
+
+Public: `Budget`, `Finding`, `Found`, `Searched`, `size`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from keras_bisect.outcome import Raised, Tree
+from keras_bisect.probe.prober import Script
+from keras_bisect.verdict import Judged
+from keras_repro.contract import rule
+from keras_repro.find.condition import Condition
+from keras_repro.reading import AnyCase, CaseSignature, Reading, render
+from keras_repro.tree_case import TreeCase
+
+__all__ = ["Budget", "Finding", "Found", "Searched", "size"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much a search may spend, and what it looks for."""
+
+    max_examples: int | None = 150
+    """Models drawn and run; shrinking comes on top. None: as many as the time allows."""
+    structures_per_model: int = 2
+    """Nested structures drawn for `keras.tree`, for each model; they cost a fiftieth of one."""
+    first: bool = False
+    """Stop at the first finding."""
+    seconds: float | None = None
+    """No case is begun after this time; what was found by then is still made small."""
+    only: frozenset[str] = frozenset()
+    """Rules; what breaks none of them is passed over. Empty: all of them."""
+    without: frozenset[str] = frozenset()
+    """Rules and signatures that are passed over."""
+    deep: bool = False
+    """Larger structures, and no end before the budget's."""
+
+    def wants(self, reading: Reading) -> bool:
+        """Whether a failure is one that is looked for."""
+        if reading.signature in self.without or set(reading.rules) <= self.without:
+            return False
+        return not self.only or bool(self.only & set(reading.rules))
+
+    @property
+    def models(self) -> bool:
+        """Whether models are worth running: some rule is looked for that they can break."""
+        return not self.only or any(not rule(one).id.startswith("T") for one in self.only)
+
+    @property
+    def structures(self) -> bool:
+        """Whether structures are worth running."""
+        named = not self.only or any(one.startswith("T") for one in self.only)
+        return named and self.structures_per_model > 0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A rule, the smallest case that was found to break it, and how."""
+
+    case: AnyCase
+    reading: Reading
+    tree: Tree
+    """The implementation it is shown under: optree, unless only dm-tree shows it."""
+    trees: Mapping[Tree, Judged]
+    """The verdict under each implementation that was searched."""
+    examples: int
+    """Cases that had been run when it was first seen; 0 if an earlier search had found it."""
+    condition: Condition | None = None
+    """What a case must be like to fail in this way; None where that was not learned."""
+    share: float | None = None
+    """Of the cases that were drawn, how many meet the condition."""
+    passing: AnyCase | None = None
+    """The nearest case that passes."""
+    raised: Raised | None = None
+    """The exception, where Keras said something."""
+
+    @property
+    def signature(self) -> CaseSignature:
+        """What is the same failure in another build."""
+        return CaseSignature(self.case, self.reading.signature)
+
+    @property
+    def script(self) -> Script:
+        """The standalone script that shows it."""
+        return render(self.case, self.tree)
+
+    @property
+    def cause(self) -> str:
+        """What findings of one cause have in common, as far as one run can tell.
+
+        The place in Keras that raised; else what was wired wrongly by what was given; of a
+        structure, the container. Only a bisect knows it for certain.
+        """
+        if self.raised is not None and self.raised.frames:
+            return f"{self.raised.type} {self.raised.frames[-1]}"
+        if self.reading.faults:
+            fault = self.reading.faults[0]
+            part = fault.component.removeprefix("metric ")
+            return f"{part} {fault.how} {fault.given}"
+        if isinstance(self.case, TreeCase):
+            return self.reading.signature.partition(" ")[2]
+        return self.reading.signature
+
+    @property
+    def order(self) -> tuple[bool, bool, bool, float, tuple[int, int, str]]:
+        """The strongest first; what trains wrongly and says nothing before what is refused; models
+        before structures; then the rarest, then the simplest.
+        """
+        return (
+            self.reading.strength != "contract",
+            self.reading.refused,
+            isinstance(self.case, TreeCase),
+            round(self.share or 0.0, 2),
+            size(self.case),
+        )
+
+
+@dataclass(frozen=True)
+class Searched:
+    """How far a search is."""
+
+    examples: int
+    findings: int
+    shrunk: int
+    avoided: int = 0
+    """Cases that were drawn and not run: it is known how they fail."""
+    seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def rate(self) -> float:
+        """Cases a second."""
+        return self.examples / self.seconds if self.seconds else 0.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search brought home."""
+
+    findings: tuple[Finding, ...]
+    """In the order in which a person wants to read them, see `Finding.order`."""
+    examples: int
+    """Cases that were drawn and run, without those of shrinking."""
+    seconds: float
+    """Of drawing and running them."""
+    shrinking_seconds: float
+    interrupted: bool
+    avoided: int = 0
+    replayed: int = 0
+    """Cases of earlier searches that were run first."""
+
+    def without_time(self) -> Found:
+        """The same, but for what no two runs have in common."""
+        return replace(self, seconds=0.0, shrinking_seconds=0.0)
+
+
+def size(case: AnyCase) -> tuple[int, int, str]:
+    """Simpler is smaller: fewer lines, then fewer characters, then earlier in the alphabet."""
+    text = render(case).text
+    return text.count("\n"), len(text), text
