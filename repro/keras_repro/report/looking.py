@@ -153,7 +153,7 @@ def _fresh(lab: Lab) -> Iterator[Prober]:
 
 def _run(lab: Lab, fresh: Prober, facts: Facts, build: Build) -> Outcome:
     outcome = fresh.run(facts.script, lab.source(build), facts.tree)
-    if outcome.import_error is not None and lab.eras is not None:
+    if outcome.import_error is not None and lab.times is not None:
         # It does not import here at all; what makes it an environment of its time is the lab.
         return lab.outcome(facts.script, build, facts.tree)
     return outcome
