@@ -84,7 +84,6 @@ def test_the_default_is_the_repository_of_keras(
         repository.start()
         tip = repository.tip()
         assert tip.sha == sha
-        assert repository.pull_link(tip) == "https://github.com/keras-team/keras/pull/1"
         assert repository.tree(tip, Store(cache)).version == "3.5.0"
     assert len(said) == 1
     assert "once" in said[0]

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from keras_bisect.api import Timeline, date, judged_timeline
+from keras_bisect.api import Timeline, judged_timeline
 from keras_bisect.atomic import write_atomic
 from keras_bisect.builds.build import Build
 from keras_bisect.builds.store import Source
@@ -34,6 +34,7 @@ from keras_bisect.probe.prober import Prober, Script, digest
 from keras_bisect.record.journal import Journal, began, ended
 from keras_bisect.search.narrow import Grain
 from keras_bisect.search.session import asked
+from keras_bisect.search.stages import date
 from keras_bisect.search.trial import Hints, Trial
 from keras_bisect.transitions import Transition
 from keras_repro import documents

@@ -252,16 +252,6 @@ class Repository:
         home = self._clone.home()
         return home and f"{home}/commit/{commit.sha}"
 
-    def pull_link(self, commit: Commit) -> str | None:
-        """Where a person reads a commit's pull request; None if none is known."""
-        home = self._clone.home()
-        return f"{home}/pull/{commit.pull}" if home and commit.pull else None
-
-    def compare_link(self, last: Commit, first: Commit) -> str | None:
-        """Where a person reads all that happened from `last` to `first`."""
-        home = self._clone.home()
-        return home and f"{home}/compare/{last.sha}...{first.sha}"
-
     # -- nightlies -----------------------------------------------------------------------
 
     def commit_of_nightly(self, source: Source) -> Nightly:
