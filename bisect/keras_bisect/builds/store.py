@@ -2,8 +2,7 @@
 
     builds/NAME-WHEEL/    keras/ and what it should hold (`manifest.py`); git-SHA for a commit
     blobs/, bytecode/     the files themselves, shared by all builds (`pool.py`)
-    tmp/KEY.TOKEN/        what is being made; belongs to whoever holds locks/KEY.lock
-    locks/KEY.lock
+    tmp/, locks/          what is being made, and by whom (`workplace.py`)
 
 A build comes into being by one rename of a finished folder, so it is there whole or not at all.
 Handing out a build that is right takes no lock and writes nothing: a read-only cache serves. One
@@ -19,13 +18,12 @@ import hashlib
 import os
 import secrets
 import shutil
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from keras_bisect.builds import local
 from keras_bisect.builds.build import Build, Wheel
@@ -34,15 +32,11 @@ from keras_bisect.builds.manifest import Finding, Manifest, State, inspect, stat
 from keras_bisect.builds.pool import Pool
 from keras_bisect.builds.wheel import fetch as fetch_wheel
 from keras_bisect.builds.wheel import read as read_wheel
+from keras_bisect.builds.workplace import Workplace
 from keras_bisect.errors import HarnessError, NotCached, UsageError
-
-if TYPE_CHECKING:
-    from filelock import BaseFileLock
 
 __all__ = ["Source", "Store", "cache_folder"]
 
-LOCK_SECONDS = 300.0
-SCRATCH = "scratch-"
 USABLE = (State.RIGHT, State.TOUCHED)
 
 Fetch = Callable[[Wheel], bytes]
@@ -94,14 +88,15 @@ class Store:
         self.offline = offline
         self._fetch = fetch
         self._pool = Pool(cache)
-        self._scratch: Path | None = None
-        self._held = contextlib.ExitStack()
+        self._workplace = Workplace(cache)
         self._mutex = threading.Lock()
         self._overlays: dict[str, Source] = {}
-        self._swept = False
 
     def __enter__(self) -> Self:
-        """The store itself."""
+        """The store itself, swept of what killed runs left."""
+        with contextlib.suppress(OSError):
+            # What cannot even be listed will be told by whoever needs it.
+            self._workplace.sweep()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -112,8 +107,7 @@ class Store:
         """Remove what `overlay` made. The store can be used again."""
         with self._mutex:
             self._overlays.clear()
-            self._scratch = None
-            self._held.close()
+            self._workplace.close()
 
     def get(self, build: Build) -> Source:
         """The sources of a build, fetched and unpacked if they are not in the cache yet.
@@ -186,7 +180,7 @@ class Store:
             identity = identify(wanted, lambda path: (home[path].path / path).read_bytes())
             if identity.exact not in self._overlays:
                 with _writing(self.cache):
-                    root = self._scratch_folder() / identity.exact[:16]
+                    root = self._workplace.scratch() / identity.exact[:16]
                     root.mkdir()
                     try:
                         right = self._mix(root, home, wanted)
@@ -213,7 +207,7 @@ class Store:
         """
         with _writing(self.cache):
             with self._mutex:
-                root = self._scratch_folder() / f"copy-{secrets.token_hex(4)}"
+                root = self._workplace.scratch() / f"copy-{secrets.token_hex(4)}"
             shutil.copytree(source.path / "keras", root / "keras")
         return replace(source, path=root)
 
@@ -239,15 +233,15 @@ class Store:
         if files is None and found.manifest is None:
             raise self._not_cached(build, found)
         try:
-            with self._locked(key):
+            with self._workplace.locked(key):
                 # Whoever held the lock may have done all there was to do.
                 found = inspect(root, origin)
                 if not _settled(found):
-                    self._sweep(key)
+                    self._workplace.clear(key)
                     try:
                         found = self._repair(build, origin, key, root, found, files)
                     finally:
-                        self._clear(key)
+                        self._workplace.clear(key)
         except OSError as error:
             # A cache that cannot be written still serves what it holds, slower without bytecode.
             if found.manifest and found.sources in USABLE and found.bytecode is not State.DAMAGED:
@@ -270,10 +264,10 @@ class Store:
                 if files is None:
                     raise self._not_cached(build, found)
                 sources = files()
-            new = self._temporary(key)
+            new = self._workplace.folder(key)
             made = self._make(new, sources, origin)
             if root.exists():
-                root.rename(self.cache / "tmp" / f"{key}.{secrets.token_hex(4)}")
+                root.rename(self._workplace.aside(key))
             root.parent.mkdir(parents=True, exist_ok=True)
             new.rename(root)
             # Every file of it was checked as it was put there.
@@ -303,70 +297,6 @@ class Store:
                 return None
             files[path] = data
         return files
-
-    def _temporary(self, key: str) -> Path:
-        folder = self.cache / "tmp" / f"{key}.{secrets.token_hex(4)}"
-        folder.mkdir(parents=True)
-        return folder
-
-    def _clear(self, key: str) -> None:
-        """Remove the temporary folders of a key whose lock is held."""
-        for entry in (self.cache / "tmp").iterdir():
-            if entry.name.rpartition(".")[0] != key:
-                continue
-            if entry.is_dir() and not entry.is_symlink():
-                shutil.rmtree(entry, ignore_errors=True)
-            else:
-                entry.unlink(missing_ok=True)
-
-    def _sweep(self, held: str) -> None:
-        """Remove what killed runs left: temporary folders whose lock nobody holds."""
-        (self.cache / "tmp").mkdir(parents=True, exist_ok=True)
-        self._clear(held)
-        with self._mutex:
-            swept, self._swept = self._swept, True
-        if swept:
-            return
-        keys = {entry.name.rpartition(".")[0] for entry in (self.cache / "tmp").iterdir()}
-        for key in sorted(keys - {held, ""}):
-            # What cannot be removed now (it is in use, or another user's) does no harm.
-            with contextlib.suppress(OSError), self._locked(key, seconds=0):
-                self._clear(key)
-                self._forget_scratch(key)
-
-    @contextlib.contextmanager
-    def _locked(self, key: str, *, seconds: float = LOCK_SECONDS) -> Iterator[None]:
-        with contextlib.ExitStack() as stack:
-            lock = _lock(self.cache / "locks" / f"{key}.lock")
-            try:
-                stack.enter_context(lock.acquire(timeout=seconds))
-            except TimeoutError:
-                if seconds == 0:
-                    raise
-                raise HarnessError(
-                    f"Another process has worked on {key} in {self.cache} for {seconds:.0f} s. "
-                    "Wait for it, end it, or choose another folder with KERAS_REPRO_CACHE."
-                ) from None
-            yield
-
-    def _scratch_folder(self) -> Path:
-        """This store's own temporary folder: in the cache, where links work, if it is writable."""
-        if self._scratch is None:
-            key = f"{SCRATCH}{secrets.token_hex(4)}"
-            try:
-                self._held.enter_context(self._locked(key))
-                self._scratch = self._temporary(key)
-            except OSError:
-                self._scratch = Path(tempfile.mkdtemp(prefix="keras-repro-"))
-            self._held.callback(self._forget_scratch, key)
-            self._held.callback(shutil.rmtree, self._scratch, ignore_errors=True)
-        return self._scratch
-
-    def _forget_scratch(self, key: str) -> None:
-        """Remove the lock of a scratch folder: its name is never used again."""
-        if key.startswith(SCRATCH):
-            with contextlib.suppress(OSError):
-                (self.cache / "locks" / f"{key}.lock").unlink()
 
     def _not_cached(self, build: Build, found: Finding) -> NotCached:
         state = "is not" if found.sources is State.MISSING else "is damaged"
@@ -401,14 +331,6 @@ def _in_place(build: Build, root: Path) -> Source:
     identity = identify(files, lambda name: (root / name).read_bytes())
     version = local.source_version(root)
     return Source(build, root, identity.content, identity.exact, version, files)
-
-
-def _lock(path: Path) -> BaseFileLock:
-    from filelock import FileLock
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A lock object is never shared, and a scratch folder's is let go by whichever thread closes.
-    return FileLock(path, thread_local=False)
 
 
 @contextlib.contextmanager

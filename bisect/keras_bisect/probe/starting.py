@@ -13,13 +13,13 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
+import secrets
 import shutil
 import signal
 import sys
 import tempfile
 import threading
 import types
-import uuid
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from multiprocessing.context import BaseContext
@@ -34,6 +34,8 @@ SCRATCH = "keras-probe-"
 """The working folders of one `Prober` are in `<temporary folder>/keras-probe-<its process>-…`."""
 SERVER = "keras-warm-"
 """The address of the warm process is in `<temporary folder>/keras-warm-<its toolkit>-…`."""
+ADDRESS_LIMIT = 80
+"""Characters of a folder whose sockets have an address: some 100 are allowed, with their names."""
 
 _starting = threading.Lock()
 """`__main__` is hidden from one process at a time."""
@@ -43,7 +45,7 @@ _answered: set[int] = set()
 
 def own_folder(prefix: str) -> str:
     """A name for a folder in the temporary folder, which `sweep` removes once we are gone."""
-    return str(Path(tempfile.gettempdir(), f"{prefix}{os.getpid()}-{uuid.uuid4().hex[:8]}"))
+    return str(Path(tempfile.gettempdir(), f"{prefix}{os.getpid()}-{secrets.token_hex(3)}"))
 
 
 def sweep() -> None:
@@ -122,18 +124,25 @@ def _server() -> int | None:
 def _context(*, fork: bool) -> BaseContext:
     if not fork:
         return multiprocessing.get_context("spawn")
-    # Its folder for sockets would be left behind by a kill, under a name that says nothing.
-    config = multiprocessing.current_process()._config  # type: ignore[attr-defined]
-    if config.get("tempdir") is None:
-        folder = own_folder(SERVER)
-        Path(folder).mkdir(mode=0o700)
-        # As the standard library does it: after all that has priority over it.
-        multiprocessing.util.Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-100)
-        config["tempdir"] = folder
+    _name_its_folder()
     context = multiprocessing.get_context("forkserver")
     # Whoever starts the server first: it imports this once, and only then.
     context.set_forkserver_preload([WARM])
     return context
+
+
+def _name_its_folder() -> None:
+    """Let multiprocessing put its sockets where `sweep` finds them.
+
+    It would make a folder of its own, which a kill leaves behind under a name that says nothing.
+    """
+    config = multiprocessing.current_process()._config  # type: ignore[attr-defined]
+    folder = own_folder(SERVER)
+    if config.get("tempdir") is None and len(folder) <= ADDRESS_LIMIT:
+        Path(folder).mkdir(mode=0o700)
+        # As the standard library does it: after all that has priority over it.
+        multiprocessing.util.Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-100)
+        config["tempdir"] = folder
 
 
 @contextlib.contextmanager
