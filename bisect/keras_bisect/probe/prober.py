@@ -150,6 +150,7 @@ class Prober:
         self._hosts: set[BaseProcess] = set()
         self._left: list[BaseProcess] = []
         self._closed = False
+        self._interrupted = 0
 
     def __enter__(self) -> Prober:
         """Start warming up, without waiting for it."""
@@ -200,6 +201,7 @@ class Prober:
         def end() -> None:
             stop.now()
             if isinstance(sys.exc_info()[1], KeyboardInterrupt):
+                self._interrupted += 1
                 abandon_warming()
 
         yield from in_parallel(self._grouped(tasks, share, stop), self.jobs, end)
@@ -271,23 +273,23 @@ class Prober:
 
     def spawn(self, target: Callable[..., None], spec: Any) -> tuple[BaseProcess, Connection]:
         """A process forked from the warm one, and the connection to it; ended by `close`."""
+        before = self._interrupted
+
+        def check() -> None:
+            if self._closed or self._interrupted != before:
+                raise HarnessError("The probe was interrupted.")
+
         with self._lock:
             ended = [host for host in self._left if host.exitcode is not None]
             self._left = [host for host in self._left if host not in ended]
             self._hosts.difference_update(ended)
-            for last in (False, True):
-                if self._closed:
-                    raise HarnessError("The probe was interrupted.")
-                try:
-                    process, connection = start(self.start == "fork", target, spec)
-                    break
-                except (EOFError, OSError) as error:
-                    # Another prober of this process may have given up the warm process.
-                    if last and not self._closed:
-                        raise HarnessError(
-                            f"No process can be started for a probe: {type(error).__name__}: "
-                            f"{error}. Free some memory, or end some processes, and run again."
-                        ) from error
+            check()
+            try:
+                process, connection = start(self.start == "fork", target, spec)
+            except (EOFError, OSError):
+                check()
+                # Another prober of this process may have given up a warm process that both have.
+                process, connection = start(self.start == "fork", target, spec)
             self._hosts.add(process)
         return process, connection
 
