@@ -209,7 +209,7 @@ def test_what_is_shown_is_short(history: History, place: Path) -> None:
 
 def test_a_bisect_can_be_watched(history: History, place: Path) -> None:
     """Lost otherwise: nobody could tell a slow bisect from a dead one."""
-    keras_repro("bisect", history.script, *history.ends(), "--events", "events.jsonl")
+    keras_repro("bisect", history.script, *history.ends(), "--fresh", "--events", "events.jsonl")
     events = [json.loads(line) for line in Path("events.jsonl").read_text().splitlines()]
     kinds = {event["event"] for event in events}
     assert {"stage", "probe", "learned", "judgement", "narrowed"} <= kinds
@@ -226,7 +226,7 @@ def test_a_bisect_can_be_watched(history: History, place: Path) -> None:
 def test_git_replays_the_search(history: History, place: Path) -> None:
     """Lost otherwise: whoever goes on with git would begin at its beginning."""
     Path("log").symlink_to("elsewhere")
-    keras_repro("bisect", history.script, *history.ends(), "--git-log", "log")
+    keras_repro("bisect", history.script, *history.ends(), "--fresh", "--git-log", "log")
     assert Path("log").is_symlink()
     clone = place / "clone"
     subprocess.run(["git", "clone", "--quiet", str(history.path), str(clone)], check=True)

@@ -135,7 +135,8 @@ ODD = [
     *(("--repeat", runs) for runs in ("0", "-1", "nan", "9" * 30, "²")),
     *(("--match", match) for match in ("", "message", "message (", "message a{" + "9" * 20 + "}")),
     *(("--jobs", jobs) for jobs in ("0", "nan", "9" * 20)),
-    *((option, path) for option in ("--git-log", "--events") for path in ("", "-", ".")),
+    *((option, " ") for option in ("--good", "--bad", "--repo", "--index-url", "--suspect")),
+    *((option, path) for option in ("--git-log", "--events") for path in ("", "-", ".", "ok.py/x")),
     *(("--out", path) for path in ("", "-", "/dev/null", "ok.py")),
 ]
 

@@ -27,7 +27,7 @@ from keras_repro.cli.options import (
     shared,
 )
 from keras_repro.cli.output import write, write_json
-from keras_repro.cli.values import SUBJECT, TO_WRITE, Number, Repeats
+from keras_repro.cli.values import SUBJECT, TO_WRITE, Number, Repeats, Word
 
 __all__ = ["bisect", "status"]
 
@@ -40,11 +40,13 @@ FOR_ONCE = ("good", "bad", "repo", "resume", "json_", "git_log", "events")
 @click.option(
     "--good",
     metavar="BUILD",
+    type=Word(),
     help="A build where the script passes.  [default: looked for among older releases]",
 )
 @click.option(
     "--bad",
     metavar="BUILD",
+    type=Word(),
     help=f"A build where it fails. {BUILD_HELP}  [default: the newest release]",
 )
 @click.option(
@@ -67,6 +69,7 @@ FOR_ONCE = ("good", "bad", "repo", "resume", "json_", "git_log", "events")
     "--suspect",
     "suspects",
     metavar="COMMIT|FILE",
+    type=Word(),
     multiple=True,
     help="Try this commit, or commits that touch this file, first.",
 )
@@ -110,8 +113,8 @@ def bisect(
 ) -> int:
     """Find the release, commit and file that broke a script.
 
-    Or, with --find-fix, that mended it. A script is bad if it fails: with an exception or any exit
-    code but 0; 125 says that it cannot tell.
+    Or, with --find-fix, that mended it. SCRIPT is a Python file that fails, with an exception or
+    any exit code but 0; 125 says that it cannot tell. CASE is a case.json of a hunt.
     """
     from keras_bisect.api import bisect as run_bisect
     from keras_bisect.api import git_log as log_of

@@ -32,6 +32,9 @@ def run_to_its_end(command: click.Command) -> NoReturn:
     # SIGINT, too: a shell starts its background jobs with it ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupt)
+    # A terminal that is closed; but `nohup` means what it says.
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, _interrupt)
     try:
         prepare()
         code = _run(command)

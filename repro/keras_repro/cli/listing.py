@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_repro.cli.options import as_json
+from keras_repro.cli.options import as_json, index_option
 from keras_repro.cli.output import say, write, write_json
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ __all__ = ["builds"]
 @click.command()
 @click.option("--kind", type=click.Choice(["release", "nightly"]), help="Only these.")
 @click.option("--offline", is_flag=True, help="Use only what is in the cache.")
-@click.option("--index-url", metavar="URL", help="The package index.  [default: as pip, else PyPI]")
+@index_option
 @as_json
 def builds(json_: bool, kind: str | None, offline: bool, index_url: str | None) -> int:
     """List the builds that can be tested, oldest first."""

@@ -3,7 +3,7 @@
 Each decorator adds options and hands them to the command as one value.
 
 Public: `Probing`, `Shared`, `probing`, `shared`, `as_json`, `one_tree`, `searching`, `matching`,
-`MatchCommand`, `out_option`, `given`, `BUILD_HELP`.
+`MatchCommand`, `out_option`, `index_option`, `given`, `BUILD_HELP`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import click
 from click.core import ParameterSource
 
 from keras_bisect.wording import gigabytes
-from keras_repro.cli.values import FOLDER, TO_WRITE, Number, Size
+from keras_repro.cli.values import FOLDER, TO_WRITE, Number, Size, Word
 
 __all__ = [
     "BUILD_HELP",
@@ -26,6 +26,7 @@ __all__ = [
     "Shared",
     "as_json",
     "given",
+    "index_option",
     "matching",
     "one_tree",
     "out_option",
@@ -42,6 +43,13 @@ BUILD_HELP = (
     "installed."
 )
 
+
+index_option = click.option(
+    "--index-url",
+    metavar="URL",
+    type=Word(),
+    help="The package index.  [default: as pip, else PyPI]",
+)
 
 PROBING: tuple[Option[Any], ...] = (
     click.option(
@@ -82,11 +90,15 @@ BUILDING: tuple[Option[Any], ...] = (
     ),
     click.option("--offline", is_flag=True, help="Use only what is in the cache."),
     click.option(
-        "--index-url", metavar="URL", help="The package index.  [default: as pip, else PyPI]"
+        "--index-url",
+        metavar="URL",
+        type=Word(),
+        help="The package index.  [default: as pip, else PyPI]",
     ),
     click.option(
         "--repo",
         metavar="PATH|URL|none",
+        type=Word(),
         help="The Keras repository, for commits.  [default: a mirror of it in the cache]",
     ),
     click.option(
@@ -229,7 +241,9 @@ def out_option(text: str) -> Callable[[F], F]:
 
 
 SEARCHING: tuple[Option[Any], ...] = (
-    click.option("--keras", metavar="BUILD", help=f"{BUILD_HELP}  [default: the newest release]"),
+    click.option(
+        "--keras", metavar="BUILD", type=Word(), help=f"{BUILD_HELP}  [default: the newest release]"
+    ),
     click.option(
         "--tree",
         default="both",

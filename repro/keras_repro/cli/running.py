@@ -15,7 +15,7 @@ from keras_bisect.errors import Inconclusive
 from keras_repro.cli.common import open_lab_of, read_subject, signature_of, trees_of
 from keras_repro.cli.options import BUILD_HELP, Shared, as_json, one_tree, shared
 from keras_repro.cli.output import say, tell, write, write_json
-from keras_repro.cli.values import SUBJECT
+from keras_repro.cli.values import SUBJECT, Word
 
 if TYPE_CHECKING:
     from keras_bisect.outcome import Outcome, Tree
@@ -26,7 +26,10 @@ __all__ = ["run", "timeline"]
 @click.command()
 @click.argument("subject", metavar="SCRIPT|CASE", type=SUBJECT)
 @click.option(
-    "--keras", metavar="BUILD[,BUILD…]", help=f"{BUILD_HELP}  [default: the newest release]"
+    "--keras",
+    metavar="BUILD[,BUILD…]",
+    type=Word(),
+    help=f"{BUILD_HELP}  [default: the newest release]",
 )
 @click.option(
     "--tree",
@@ -40,7 +43,8 @@ __all__ = ["run", "timeline"]
 def run(shared: Shared, json_: bool, subject: Path, keras: str | None, tree: str) -> int:
     """Run a script under builds.
 
-    Exits as `git bisect run` expects: 0 good, 1 bad, 125 untestable.
+    SCRIPT is a Python file that uses Keras, CASE a case.json of a hunt. Exits as `git bisect run`
+    expects: 0 good, 1 bad, 125 untestable.
     """
     from keras_bisect.verdict import Verdict, first_look
 
@@ -76,6 +80,7 @@ def run(shared: Shared, json_: bool, subject: Path, keras: str | None, tree: str
 @click.option(
     "--keras",
     metavar="BUILD",
+    type=Word(),
     help="A build that shows the failure to follow.  "
     "[default: the failure that most releases show]",
 )
@@ -88,7 +93,8 @@ def timeline(
 ) -> int:
     """Tell which releases break a script.
 
-    The verdict of each, and where it changes.
+    SCRIPT is a Python file that fails, with an exception or any exit code but 0; 125 says that it
+    cannot tell. CASE is a case.json of a hunt.
     """
     from keras_bisect.api import judged_timeline
     from keras_bisect.documents import timeline_document

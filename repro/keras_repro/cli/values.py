@@ -1,18 +1,19 @@
 """What the values of options are: read from what a person wrote, or refused in one line.
 
-Public: `Number`, `Repeats`, `Size`, `TO_WRITE`, `FOLDER`, `SUBJECT`.
+Public: `Number`, `Repeats`, `Size`, `Word`, `TO_WRITE`, `FOLDER`, `SUBJECT`.
 """
 
 from __future__ import annotations
 
 import math
+import os
 import re
 from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ["FOLDER", "SUBJECT", "TO_WRITE", "Number", "Repeats", "Size"]
+__all__ = ["FOLDER", "SUBJECT", "TO_WRITE", "Number", "Repeats", "Size", "Word"]
 
 SIZES = {"": 1 << 30, "g": 1 << 30, "m": 1 << 20}
 RUNS = 1000
@@ -28,6 +29,18 @@ class Number(click.FloatRange):
         if math.isnan(number):
             self.fail(f"{value!r} is not a number.", param, ctx)
         return number
+
+
+class Word(click.ParamType[str]):
+    """A word; an empty one, as of a variable that is not set, means nothing."""
+
+    name = "word"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Read what a person wrote."""
+        if not str(value).strip(" ,"):
+            self.fail("it is empty. Leave the option out for its default.", param, ctx)
+        return str(value).strip()
 
 
 class Size(click.ParamType[int]):
@@ -76,6 +89,8 @@ class _Path(click.Path):
             there = next(one for one in above if one.exists())
             if not there.is_dir():
                 self.fail(f"{there} is no folder.", param, ctx)
+            if not Path(value).exists() and not os.access(there, os.W_OK):
+                self.fail(f"{there} cannot be written.", param, ctx)
         return super().convert(value, param, ctx)  # type: ignore[return-value]
 
 
