@@ -14,13 +14,13 @@ from typing import Any
 import click
 
 from keras_bisect.errors import HarnessError, Inconclusive
+from keras_repro.cli.again import given
 from keras_repro.cli.common import CASE, open_lab_of, read_subject, recognised_by
 from keras_repro.cli.options import (
     BUILD_HELP,
     MatchCommand,
     Shared,
     as_json,
-    given,
     matching,
     one_tree,
     out_option,

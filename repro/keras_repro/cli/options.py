@@ -3,7 +3,7 @@
 Each decorator adds options and hands them to the command as one value.
 
 Public: `Probing`, `Shared`, `probing`, `shared`, `as_json`, `one_tree`, `searching`, `matching`,
-`MatchCommand`, `out_option`, `index_option`, `given`, `BUILD_HELP`.
+`MatchCommand`, `out_option`, `index_option`, `BUILD_HELP`.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from click.core import ParameterSource
 
-from keras_bisect.wording import gigabytes
 from keras_repro.cli.values import FOLDER, TO_WRITE, Number, Size, Word
 
 __all__ = [
@@ -25,7 +23,6 @@ __all__ = [
     "Probing",
     "Shared",
     "as_json",
-    "given",
     "index_option",
     "matching",
     "one_tree",
@@ -210,29 +207,6 @@ def matching(command: F) -> F:
         metavar="signature|type|message REGEX|any",
         help="What a failure must share with that of the bad end to be the same.",
     )(command)
-
-
-def given(*but: str) -> list[str]:
-    """The options that were given to the command that runs now, as a person writes them.
-
-    Args:
-        but: names of parameters to leave out.
-    """
-    context = click.get_current_context()
-    words: list[str] = []
-    for option in context.command.params:
-        name = option.name or ""
-        source = context.get_parameter_source(name)
-        if not isinstance(option, click.Option) or source is not ParameterSource.COMMANDLINE:
-            continue
-        values = context.params[name] if option.multiple else [context.params[name]]
-        for value in () if name in but else values:
-            if option.is_flag:
-                words.append(option.opts[0])
-            else:
-                said = gigabytes(value) if isinstance(option.type, Size) else str(value)
-                words += [option.opts[0], said]
-    return words
 
 
 def out_option(text: str) -> Callable[[F], F]:

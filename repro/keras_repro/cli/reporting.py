@@ -18,6 +18,7 @@ from keras_bisect.errors import UsageError
 from keras_repro.cli.common import open_lab_of
 from keras_repro.cli.options import Shared, as_json, shared
 from keras_repro.cli.output import say, write, write_json
+from keras_repro.cli.values import SUBJECT
 
 if TYPE_CHECKING:
     from keras_bisect.lab import Lab
@@ -27,7 +28,7 @@ __all__ = ["report", "script"]
 
 
 @click.command()
-@click.argument("hunt", metavar="HUNT", type=click.Path(path_type=Path))
+@click.argument("hunt", metavar="HUNT", type=SUBJECT)
 @click.option(
     "--format",
     "form",
@@ -134,7 +135,7 @@ def _like(one: Reported) -> None:
 
 
 @click.command()
-@click.argument("case", metavar="CASE", type=click.Path(path_type=Path))
+@click.argument("case", metavar="CASE", type=SUBJECT)
 @click.option(
     "--tree",
     default="optree",
