@@ -10,6 +10,7 @@ from typing import Any
 from keras_bisect.documents import SCHEMA, entry_document, transition_document
 from keras_bisect.documents import text_of as text
 from keras_repro.contract import rule
+from keras_repro.find import Finding
 from keras_repro.hunted import Hunt, Hunted
 from keras_repro.reading import Reading
 
@@ -20,6 +21,7 @@ Document = dict[str, Any]
 
 def hunt_document(hunt: Hunt, *, only: Hunted | None = None) -> Document:
     """A hunt, or one finding of it in the same form."""
+    causes = dict(zip((one.slug for one in hunt.findings), hunt.causes(), strict=True))
     findings = hunt.findings if only is None else [only]
     return {
         "schema": SCHEMA,
@@ -31,11 +33,13 @@ def hunt_document(hunt: Hunt, *, only: Hunted | None = None) -> Document:
         "seconds": round(hunt.seconds, 3),
         "interrupted": hunt.interrupted,
         "command": hunt.command,
-        "findings": [_finding(one) for one in findings],
+        "findings": [_finding(one, causes.get(one.slug)) for one in findings],
+        "avoided": hunt.avoided,
+        "replayed": hunt.replayed,
     }
 
 
-def _finding(hunted: Hunted) -> Document:
+def _finding(hunted: Hunted, cause: int | None) -> Document:
     finding = hunted.finding
     reading = finding.reading
     return {
@@ -53,7 +57,19 @@ def _finding(hunted: Hunted) -> Document:
         "case": str(hunted.case_file),
         "timeline": [entry_document(entry) for entry in hunted.entries],
         "transitions": [transition_document(one) for one in hunted.transitions],
+        "condition": str(finding.condition) if finding.condition is not None else None,
+        "needs": _needs(finding),
+        "share": round(finding.share, 4) if finding.share is not None else None,
+        "cause": cause,
+        "passing": str(hunted.passing_file) if finding.passing is not None else None,
     }
+
+
+def _needs(finding: Finding) -> Document | None:
+    """The condition as data: which values a case has in the dimensions that matter."""
+    if finding.condition is None:
+        return None
+    return {name: sorted(values) for name, values in finding.condition.needs.items()}
 
 
 def _routing(reading: Reading) -> list[Document]:

@@ -6,6 +6,7 @@ Everything is on disk as soon as it is known, so an interrupted hunt keeps what 
 
     hunts/<slug>/case.json      the smallest case
                  repro.py       its script
+                 passing.json   the nearest case that passes, where one was run
                  journal.jsonl  every probe
                  hunt.json      what is known of the finding, as in `documents.py`
 
@@ -30,7 +31,7 @@ from keras_bisect.documents import transition_document
 from keras_bisect.events import Event, Notice, Probed, Stage
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Outcome, Tree
-from keras_bisect.probe.prober import Prober, Script, digest
+from keras_bisect.probe.prober import Script, digest
 from keras_bisect.record.journal import Journal, began, ended
 from keras_bisect.search.narrow import Grain
 from keras_bisect.search.session import asked
@@ -38,7 +39,7 @@ from keras_bisect.search.stages import date
 from keras_bisect.search.trial import Hints, Trial
 from keras_bisect.transitions import Transition
 from keras_repro import documents
-from keras_repro.find import Budget, Finding, Searched, search
+from keras_repro.find import Budget, Finding, Kept, Searched, search
 from keras_repro.hunted import Hunt, Hunted
 from keras_repro.reading import dump, explain
 
@@ -55,6 +56,7 @@ def hunt(
     out: Path | None,
     search_only: bool = False,
     command: str = "",
+    replay: bool = True,
     listener: Callable[[Event | Searched], None],
 ) -> Hunt:
     """Search a build and date every finding.
@@ -68,6 +70,7 @@ def hunt(
         out: the folder for hunt folders; None writes nothing.
         search_only: find and confirm; date nothing.
         command: what was typed, for whoever wants to have it again.
+        replay: run first what earlier searches found, and keep what this one finds.
         listener: told what happens.
     """
     start = time.monotonic()
@@ -79,8 +82,18 @@ def hunt(
     releases = () if search_only else lab.index.releases()
     lab.prefetch(releases)
     listener(Stage(f"searching {build} under {' and '.join(trees)}"))
-    found = search(lab.prober, source, trees=trees, seed=seed, budget=budget, listener=listener)
-    result.examples = found.examples
+    found = search(
+        lab.prober,
+        source,
+        trees=trees,
+        seed=seed,
+        budget=budget,
+        listener=listener,
+        kept=Kept(lab.store.cache / "findings") if replay else None,
+    )
+    result.examples, result.avoided = found.examples, found.avoided
+    result.replayed = found.replayed
+    result.rate = found.examples / found.seconds if found.seconds else 0.0
     result.interrupted = found.interrupted
     try:
         confirmed: Iterable[Finding] = found.findings
@@ -107,21 +120,15 @@ def _confirm(
     result: Hunt,
     listener: Callable[[Event | Searched], None],
 ) -> Iterator[Finding]:
-    """The findings whose script shows the same failure in a fresh interpreter, in their order."""
+    """The findings whose script shows the same failure in a process of its own, in their order.
+
+    In the search, scripts share what Keras keeps globally.
+    """
     if not findings:
         return
-    listener(Stage(f"confirming {len(findings)} in fresh interpreters", len(findings)))
-    given = lab.prober
-    with (
-        Prober(
-            backend=given.backend,
-            timeout=given.timeout,
-            memory=given.memory,
-            jobs=given.jobs,
-            start="fresh",
-        ) as prober,
-        ThreadPoolExecutor(given.jobs, "confirm") as pool,
-    ):
+    listener(Stage(f"confirming {len(findings)}, each in a process of its own", len(findings)))
+    prober = lab.prober
+    with ThreadPoolExecutor(prober.jobs, "confirm") as pool:
         outcomes = pool.map(lambda one: prober.run(one.script, source, one.tree), findings)
         for finding, outcome in zip(findings, outcomes, strict=True):
             reading = explain(finding.case, outcome)
@@ -129,9 +136,7 @@ def _confirm(
                 yield finding
                 continue
             result.unconfirmed.append(finding)
-            text = (
-                f"Not shown again by a fresh interpreter, and left out: {finding.reading.signature}"
-            )
+            text = f"Not shown again in a process of its own: {finding.reading.signature}"
             listener(Notice(text))
 
 
@@ -220,6 +225,8 @@ def _written_down(finding: Finding, build: Build, out: Path | None) -> Hunted:
         folder.mkdir(parents=True, exist_ok=True)
         write_atomic(hunted.case_file, dump(finding.case))
         write_atomic(hunted.script_file, finding.script.text)
+        if finding.passing is not None:
+            write_atomic(hunted.passing_file, dump(finding.passing))
     return hunted
 
 

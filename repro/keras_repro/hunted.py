@@ -35,6 +35,19 @@ class Hunted:
         """The case it was rendered from."""
         return self.folder / "case.json"
 
+    @property
+    def passing_file(self) -> Path:
+        """The nearest case that passes; only where one is known."""
+        return self.folder / "passing.json"
+
+    @property
+    def history(self) -> tuple[object, ...] | None:
+        """What changed it, where it is narrowed down to files: the same of two is one cause."""
+        ends = tuple(
+            (one.kind, one.first.commit or one.first.nightly, one.files) for one in self.transitions
+        )
+        return ends if ends and all(files for _, _, files in ends) else None
+
 
 @dataclass
 class Hunt:
@@ -45,10 +58,33 @@ class Hunt:
     trees: tuple[Tree, ...]
     seed: int
     examples: int = 0
+    avoided: int = 0
+    """Cases that were drawn and not run, as it was known how they fail."""
+    replayed: int = 0
+    """Cases of earlier searches that were run first."""
+    rate: float = 0.0
+    """Cases a second."""
     findings: list[Hunted] = field(default_factory=list)
     unconfirmed: list[Finding] = field(default_factory=list)
-    """What a fresh interpreter did not show again."""
+    """What a process of its own did not show again."""
     seconds: float = 0.0
     interrupted: bool = False
     command: str = ""
     """What a person types to have it again; empty where nobody typed anything."""
+
+    def causes(self) -> list[int]:
+        """A number for each finding: the same where, as far as is known, the cause is the same.
+
+        Two have one cause if Keras raises in one place or wires one thing wrongly, see
+        `Finding.cause`, or if the same files changed both at every end.
+        """
+        numbers: dict[object, int] = {}
+        found: list[int] = []
+        for hunted in self.findings:
+            keys = [hunted.finding.cause, *([hunted.history] if hunted.history else [])]
+            number = next((numbers[key] for key in keys if key in numbers), len(found) + 1)
+            for key in keys:
+                numbers.setdefault(key, number)
+            found.append(number)
+        order = {number: place for place, number in enumerate(dict.fromkeys(found), 1)}
+        return [order[number] for number in found]

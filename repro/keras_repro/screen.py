@@ -96,6 +96,8 @@ class Progress:
                     said = f"{event.examples} cases, {event.findings} findings"
                     if event.shrunk:
                         said += f", {event.shrunk} shrunk"
+                    if event.rate:
+                        said += f", {event.rate:.0f} a second"
                     self._write(f"{self._stage}: {said}")
 
     def _time_left(self, steps: int) -> str:
@@ -132,13 +134,18 @@ def hunt_summary(hunt: Hunt, *, shown: int = 1) -> str:
     lines = [
         f"Keras {hunt.keras}: {count} finding{'s' * (count > 1)} in {hunt.examples} cases, "
         f"seed {hunt.seed}, {hunt.seconds:.0f} s" + (", interrupted" if hunt.interrupted else ""),
+        *_spent(hunt),
         "",
     ]
     for hunted in hunt.findings[:shown]:
         lines += _whole(hunted)
     if count > shown:
         lines += ["", "also:"]
-        lines += [_short(hunted) for hunted in hunt.findings[shown:]]
+        causes = hunt.causes()
+        for place, hunted in enumerate(hunt.findings[shown:], shown):
+            # Of the findings of one cause the first stands for all.
+            again = causes.index(causes[place]) + 1
+            lines.append(_short(hunted, place + 1, again if again <= place else None))
     first = hunt.findings[0]
     script = shlex.quote(_near(first.script_file))
     lines += ["", "run it:    python " + script]
@@ -164,6 +171,8 @@ def _whole(hunted: Hunted) -> Iterator[str]:
             for fault in reading.faults
             for output, other in fault.went
         )
+    if hunted.finding.condition is not None:
+        yield f"  when       {hunted.finding.condition}"
     if hunted.entries:
         yield f"  releases   {line_of(hunted.entries)}"
     for line in transition_lines(hunted.transitions):
@@ -171,11 +180,28 @@ def _whole(hunted: Hunted) -> Iterator[str]:
     yield f"  files      {_near(hunted.folder)}/: {', '.join(_files(hunted.folder))}"
 
 
-def _short(hunted: Hunted) -> str:
-    reading = hunted.finding.reading
-    rule = reading.rules[0]
-    signature = reading.signature.removeprefix(f"{rule} ")
-    return f"  {rule:>3}  {cut(signature, 58):58}  {_bad_in(hunted.entries):22}  {hunted.slug[-6:]}"
+def _spent(hunt: Hunt) -> Iterator[str]:
+    """What was not run, and how fast the rest went; nothing where there is nothing to say."""
+    said = [f"{hunt.rate:.0f} cases a second"] if hunt.rate else []
+    if hunt.avoided:
+        said.append(f"{hunt.avoided} more not run, as it is known how they fail")
+    if hunt.replayed:
+        said.append(f"{hunt.replayed} of earlier searches tried first")
+    if said:
+        yield "  " + ", ".join(said)
+
+
+def _short(hunted: Hunted, number: int, same: int | None) -> str:
+    finding = hunted.finding
+    rule = finding.reading.rules[0]
+    signature = finding.reading.signature.removeprefix(f"{rule} ")
+    line = (
+        f"{number:3} {rule:>3}  {cut(signature, 58):58}  {_bad_in(hunted.entries):22}  "
+        f"{hunted.slug[-6:]}"
+    )
+    about = [f"when {finding.condition}"] if finding.condition is not None else []
+    about += [f"perhaps the cause of {same}"] if same else []
+    return line + (f"\n{'':9}{cut('; '.join(about), 90)}" if about else "")
 
 
 def _bad_in(entries: Sequence[Entry]) -> str:

@@ -5,18 +5,28 @@ Public: `find`, `hunt`.
 
 from __future__ import annotations
 
+import glob
+import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from keras_bisect.errors import INTERRUPTED
+from keras_bisect.bounded import read_bounded
+from keras_bisect.errors import INTERRUPTED, UsageError
 from keras_repro.cli.again import again
 from keras_repro.cli.common import open_lab_of, trees_of
 from keras_repro.cli.options import Shared, as_json, searching, shared
 from keras_repro.cli.output import write, write_json
 
+if TYPE_CHECKING:
+    from keras_repro.find import Budget
+
 __all__ = ["find", "hunt"]
+
+LIMIT = 16 << 20
+"""Bytes of a hunt.json, far more than one finding takes."""
 
 
 @click.command()
@@ -50,14 +60,13 @@ def _hunt(
     keras: str | None,
     tree: str,
     seed: int,
-    max_examples: int,
-    first: bool,
     out: Path,
+    **wanted: Any,
 ) -> int:
     from keras_repro import documents, screen
-    from keras_repro.find import Budget
     from keras_repro.hunt import hunt as run_hunt
 
+    budget = _budget(out=out, **wanted)
     with open_lab_of(shared) as (lab, listener):
         build = lab.resolve(keras) if keras else lab.index.releases()[-1]
         result = run_hunt(
@@ -65,10 +74,11 @@ def _hunt(
             build,
             trees=trees_of(tree),
             seed=seed,
-            budget=Budget(max_examples=max_examples, first=first),
+            budget=budget,
             out=out,
             search_only=search_only,
             command=again(keras=build.name, seed=str(seed)),
+            replay=not shared.no_cache,
             listener=listener,
         )
     if json_:
@@ -78,3 +88,58 @@ def _hunt(
     if result.interrupted:
         return INTERRUPTED
     return 1 if exit_code and result.findings else 0
+
+
+def _budget(
+    *,
+    out: Path,
+    max_examples: int | None,
+    budget: float | None,
+    first: bool,
+    only: str | None,
+    without: Sequence[str],
+    deep: bool,
+) -> Budget:
+    from keras_repro.find import Budget
+
+    if max_examples is None and budget is None:
+        max_examples = 1500 if deep else 150
+    return Budget(
+        max_examples=max_examples,
+        first=first,
+        seconds=budget,
+        only=frozenset(map(_rule, only.split(",") if only else ())),
+        without=frozenset(_passed_over(name, out) for name in without),
+        deep=deep,
+    )
+
+
+def _rule(name: str) -> str:
+    from keras_repro.contract import RULES
+
+    if (rule := name.strip().upper()) in RULES:
+        return rule
+    raise UsageError(f"{name!r} is no rule. They are listed in docs/rules.md: R1, R5, T6.")
+
+
+def _passed_over(name: str, out: Path) -> str:
+    """A rule, or the signature of a finding that is named by its folder."""
+    from keras_repro.contract import RULES
+
+    if name.strip().upper() in RULES:
+        return name.strip().upper()
+    folders = [
+        Path(name),
+        out / name,
+        *(sorted(out.glob(f"*-{glob.escape(name)}")) if name else []),
+    ]
+    for folder in folders:
+        file = folder / "hunt.json"
+        if not file.is_file():
+            continue
+        try:
+            [finding] = json.loads(read_bounded(file, LIMIT))["findings"]
+            return str(finding["signature"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise UsageError(f"{file} is not of one finding: {error}.") from None
+    raise UsageError(f"{name!r} is neither a rule nor the folder of a finding under {out}.")

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import click
 
-from keras_repro.cli.values import FOLDER, TO_WRITE, Number, Size, Word
+from keras_repro.cli.values import FOLDER, TO_WRITE, Duration, Number, Size, Word
 
 __all__ = [
     "BUILD_HELP",
@@ -235,12 +235,28 @@ SEARCHING: tuple[Option[Any], ...] = (
     ),
     click.option(
         "--max-examples",
-        default=150,
-        show_default=True,
         metavar="N",
         type=click.IntRange(min=1),
-        help="Models drawn; shrinking comes on top.",
+        help="Models drawn and run; shrinking comes on top.  "
+        "[default: 150; without a limit if there is a --budget]",
     ),
+    click.option(
+        "--budget",
+        metavar="TIME",
+        type=Duration(),
+        help="How long to search: 90s, 10m, 2h. Ends earlier when nothing new has come for long.",
+    ),
+    click.option(
+        "--only", metavar="RULE[,RULE…]", help="Look only for what breaks these rules: R5,T6."
+    ),
+    click.option(
+        "--not",
+        "without",
+        metavar="RULE|SLUG",
+        multiple=True,
+        help="Pass over a rule, or a finding by the name of its folder or its last six letters.",
+    ),
+    click.option("--deep", is_flag=True, help="Larger structures, and no end before the budget's."),
     click.option("--first", is_flag=True, help="Stop at the first finding."),
     out_option("Folder for hunt folders."),
     click.option("--exit-code", is_flag=True, help="Exit with 1 if something was found."),

@@ -1,6 +1,6 @@
 """What the values of options are: read from what a person wrote, or refused in one line.
 
-Public: `Number`, `Repeats`, `Size`, `Word`, `TO_WRITE`, `FOLDER`, `SUBJECT`.
+Public: `Duration`, `Number`, `Repeats`, `Size`, `Word`, `TO_WRITE`, `FOLDER`, `SUBJECT`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-__all__ = ["FOLDER", "SUBJECT", "TO_WRITE", "Number", "Repeats", "Size", "Word"]
+__all__ = ["FOLDER", "SUBJECT", "TO_WRITE", "Duration", "Number", "Repeats", "Size", "Word"]
 
 SIZES = {"": 1 << 30, "g": 1 << 30, "m": 1 << 20}
 RUNS = 1000
@@ -59,6 +59,27 @@ class Size(click.ParamType[int]):
         if not 1 << 20 <= size <= 1 << 50:
             self.fail(f"{value!r} is no size. Write 4 or 4g for four gigabytes, 512m.", param, ctx)
         return size
+
+
+UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+class Duration(click.ParamType[float]):
+    """Seconds, or with `m` or `h` behind it minutes or hours."""
+
+    name = "TIME"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Read what a person wrote."""
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)\s*([smh]?)", str(value).lower())
+        seconds = float(found[1]) * UNITS[found[2]] if found else 0.0
+        if not 0 < seconds <= 86400 * 30:
+            self.fail(f"{value!r} is no time. Write 10m for ten minutes, 90s, 2h.", param, ctx)
+        return seconds
 
 
 class Repeats(click.ParamType[int | None]):

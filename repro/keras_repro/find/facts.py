@@ -96,14 +96,15 @@ def _kind(part: Any) -> str:
 
 def _of_several(path: str, values: Sequence[Any]) -> Iterator[tuple[str, str]]:
     """The facts of a tuple: how many, whether one is None, and what its parts have in common."""
-    if "." not in path:
+    argument = path.partition(".")[0]
+    if argument == path:
         yield f"{path}.count", str(len(values)) if len(values) < 3 else "three or more"
     # The items of a dict are a name and a value.
     plain = [value[-1] if _is_item(value) else value for value in values]
-    yield f"{path}.gaps", "some none" if None in plain else "none missing"
+    yield f"{argument}.None", _truth([None in plain])
     sizes = {len(value) for value in plain if isinstance(value, tuple)}
     if sizes:
-        yield f"{path}.each", "several" if max(sizes) > 1 else "one"
+        yield f"{argument}.each", "several" if max(sizes) > 1 else "one"
     merged: dict[str, set[str]] = {}
     for value in plain:
         if is_dataclass(value):
@@ -134,7 +135,7 @@ def _of_names(case: Case) -> Iterator[tuple[str, str]]:
     layers = [output.layer for output in case.outputs]
     yield "names", _sorted(called)
     yield "layers", _sorted(layers)
-    yield "keys and layers", _held(layers, called)
+    yield "keys", _held(layers, called)
     for dimension, names in _keyed(case):
         yield f"{dimension}.order", _held(called, [name for name in names if name in called])
         yield f"{dimension}.alphabet", _sorted(names)
@@ -221,7 +222,12 @@ def worded(dimension: str, values: Iterable[str]) -> str:
     said = " or ".join(sorted(values))
     subject = SUBJECTS.get(dimension, dimension)
     argument, _, about = subject.partition(".")
-    subject = f"{argument.replace('_', ' ')} {about}".strip()
+    argument = argument.replace("_", " ")
+    if about in WORDS or argument in WORDS:
+        words = WORDS[about or argument]
+        said = " or ".join(words.get(value, value) for value in sorted(values))
+        return f"{argument} {said}"
+    subject = f"{argument} {about.replace('_', ' ')}".strip()
     match said:
         case "yes":
             return subject
@@ -229,10 +235,25 @@ def worded(dimension: str, values: Iterable[str]) -> str:
             return f"not {subject}"
         case "none":
             return f"no {subject}"
-    if about == "order":
-        return f"{argument.replace('_', ' ')} in {said} order".replace("others", "another")
-    if about == "alphabet" or "order" in said or said in ("the same", "permuted", "others"):
-        return f"{argument.replace('_', ' ')} {said}"
-    if dimension in BARE:
-        return said
-    return f"{said} {subject}"
+    if "order" in said:
+        return f"{argument} {said}"
+    return said if dimension in BARE else f"{said} {subject}"
+
+
+WORDS: Mapping[str, Mapping[str, str]] = {
+    "order": {
+        "the same": "in the order of the outputs",
+        "permuted": "in another order than the outputs",
+        "others": "for other outputs than there are",
+    },
+    "keys": {
+        "the same": "named as the layers",
+        "permuted": "named as other layers",
+        "others": "named in another way than the layers",
+    },
+    "None": {"yes": "with a None", "no": "without a None"},
+    "missing": {"yes": "without an output", "no": "for every output"},
+    "extra": {"yes": "with a name that no output has", "no": "with no other name"},
+    "each": {"one": "one an output", "several": "several an output"},
+}
+"""What is said after the argument, where the value alone would not do."""

@@ -107,13 +107,13 @@ class Finding:
     @property
     def order(self) -> tuple[bool, bool, bool, float, tuple[int, int, str]]:
         """The strongest first; what trains wrongly and says nothing before what is refused; models
-        before structures; then the rarest, then the simplest.
+        before structures; then the commonest, then the simplest.
         """
         return (
             self.reading.strength != "contract",
             self.reading.refused,
             isinstance(self.case, TreeCase),
-            round(self.share or 0.0, 2),
+            -round(self.share or 0.0, 2),
             size(self.case),
         )
 
