@@ -248,7 +248,9 @@ def gaps(facts: Facts) -> list[Gap]:
     subject = facts.script.filename.rpartition("/")[2] or "repro.py"
     found: list[Gap] = []
     if facts.unfinished:
-        found.append(Gap(f"The search has no answer: {facts.unfinished}", _again(facts)))
+        # Any other reason says itself what to do.
+        go_on = _again(facts) if "interrupted" in facts.unfinished else ""
+        found.append(Gap(f"The search has no answer: {facts.unfinished}", go_on))
     elif not facts.transitions and not facts.timeline:
         found.append(Gap("It was not dated.", f"keras-repro bisect {subject} --bad {facts.bad}"))
     for one in facts.transitions:
