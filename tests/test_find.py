@@ -12,8 +12,10 @@ from keras_bisect.builds.index import Index
 from keras_bisect.builds.store import Source, Store, cache_folder
 from keras_bisect.probe.prober import Prober
 from keras_bisect.verdict import judge
+from keras_repro import strategies
 from keras_repro.case import Case
 from keras_repro.find import Budget, Found, Searched, search
+from keras_repro.strategies import cases
 from probing import survivors
 from test_case import FOUNDING
 from tiny_keras import tiny_keras
@@ -24,6 +26,12 @@ def prober() -> Iterator[Prober]:
     with Prober(timeout=30) as prober:
         yield prober
     assert not survivors()
+
+
+@pytest.fixture
+def plain_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny Keras knows a model that is compiled and called, and no more."""
+    monkeypatch.setattr(strategies, "cases", lambda: cases(twists=()))
 
 
 def find(
@@ -37,6 +45,7 @@ def signatures(found: Found) -> list[str]:
     return [finding.reading.signature for finding in found.findings]
 
 
+@pytest.mark.usefixtures("plain_cases")
 def test_nothing_is_found_where_nothing_is_wrong(prober: Prober, tmp_path: Path) -> None:
     """Lost: false alarms would be filed against people who did nothing wrong."""
     found = find(prober, tiny_keras(tmp_path))
@@ -45,6 +54,7 @@ def test_nothing_is_found_where_nothing_is_wrong(prober: Prober, tmp_path: Path)
     assert not found.interrupted
 
 
+@pytest.mark.usefixtures("plain_cases")
 def test_a_planted_bug_is_found_and_shrunk_to_what_is_known(prober: Prober, tmp_path: Path) -> None:
     """Lost: the toolkit would not do what it is for."""
     found = find(prober, tiny_keras(tmp_path, "alphabet"))
@@ -62,6 +72,7 @@ def test_a_planted_bug_is_found_and_shrunk_to_what_is_known(prober: Prober, tmp_
     assert {one.partition("(")[2] for one in signatures(found)} == {"dict targets, list outputs)"}
 
 
+@pytest.mark.usefixtures("plain_cases")
 def test_a_worker_that_dies_does_not_end_the_search(prober: Prober, tmp_path: Path) -> None:
     """Lost: the worst bugs, those that kill the process, would hide all others."""
     found = find(prober, tiny_keras(tmp_path, "crash"))
@@ -71,6 +82,7 @@ def test_a_worker_that_dies_does_not_end_the_search(prober: Prober, tmp_path: Pa
     assert found.examples >= 55
 
 
+@pytest.mark.usefixtures("plain_cases")
 def test_the_first_is_enough_where_that_is_asked_for(prober: Prober, tmp_path: Path) -> None:
     """Lost: `--first` would search on, and take as long as a whole search."""
     told: list[Searched] = []
@@ -85,6 +97,7 @@ def test_the_first_is_enough_where_that_is_asked_for(prober: Prober, tmp_path: P
     assert told[-1] == Searched(found.examples, 1, 1)
 
 
+@pytest.mark.usefixtures("plain_cases")
 def test_what_is_interrupted_is_kept(prober: Prober, tmp_path: Path) -> None:
     """Lost: Ctrl-C after an hour would throw away what the hour had found."""
 

@@ -17,7 +17,7 @@ from keras_repro.case import ByName, Case, InOrder, One, Output
 from keras_repro.oracle import expected
 from keras_repro.script import literal, read_table, render
 from keras_repro.strategies import cases
-from test_case import EVERYTHING, FOUNDING
+from test_case import EVERY_FORM, EVERYTHING, FOUNDING
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -26,7 +26,10 @@ def _formatter(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "ruff", *arguments, "--isolated"]
 
 
-@pytest.mark.parametrize("name, case", [("founding", FOUNDING), ("everything", EVERYTHING)])
+@pytest.mark.parametrize(
+    "name, case",
+    [("founding", FOUNDING), ("everything", EVERYTHING), ("every-form", EVERY_FORM)],
+)
 def test_the_script_is_the_one_that_people_know(name: str, case: Case) -> None:
     """Lost: the program that is filed could change without anybody reading it."""
     assert render(case) == (GOLDEN / f"{name}.script.py").read_text(encoding="utf-8")
@@ -39,6 +42,7 @@ def test_scripts_are_formatted_as_they_stand(tmp_path: Path) -> None:
     drawn = [
         FOUNDING,
         EVERYTHING,
+        EVERY_FORM,
         Case((Output("a", 9.0),), "tuple", One("mse"), InOrder((3.0,))),
         Case(
             (Output(long, 9.0), Output(long + "_1", 1.0)),
@@ -70,7 +74,7 @@ def test_scripts_are_formatted_as_they_stand(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
-@given(cases())
+@given(cases(twists=()))
 def test_the_script_says_what_the_case_says(case: Case) -> None:
     """Lost: an order or a name could be lost between the case and its program."""
     tree = ast.parse(render(case))
@@ -105,7 +109,7 @@ def _lists(given_: InOrder[object] | ByName[object]) -> list[object]:
     return [list(value) if isinstance(value, tuple) else value for value in values]
 
 
-@given(cases(max_outputs=2))
+@given(cases(max_outputs=2, twists=()))
 def test_two_outputs_fit_on_a_screen(case: Case) -> None:
     """Lost: a script for a maintainer would grow beyond what is read at a glance."""
     text = render(case)

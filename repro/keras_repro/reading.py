@@ -59,8 +59,8 @@ class Reading:
     """What happened, one sentence each, for a person."""
     faults: tuple[Fault, ...] = ()
     """What reached the wrong output, the gravest first; empty where that is not the question."""
-    weight: Strength = "contract"
-    """`inconsistent` where less than the rule says so."""
+    doubts: tuple[str, ...] = ()
+    """What in the case rests on less than the documentation or a maintainer's word."""
 
     @property
     def refused(self) -> bool:
@@ -69,9 +69,12 @@ class Reading:
 
     @property
     def strength(self) -> Strength:
-        """That of the gravest fault; without faults, that of the strongest rule that is broken."""
-        if self.weight == "inconsistent":
-            return self.weight
+        """That of the gravest fault; without faults, that of the strongest rule that is broken.
+
+        What rests on less than a sentence of Keras is never `contract`.
+        """
+        if self.doubts:
+            return "inconsistent"
         return self.faults[0].strength if self.faults else strongest(self.rules)
 
 
@@ -108,12 +111,14 @@ def explain(case: AnyCase, outcome: Outcome) -> Reading | None:
         return _breached(breaches[0], outcome)
     if outcome.raised is not None:
         refused = routing.refusal(case, outcome.raised.type, outcome.raised.message)
-        return Reading(f"refused: {refused.signature}", refused.rules, refused.sentences)
+        doubts = oracle.doubts(case)
+        signature = f"refused: {refused.signature}"
+        return Reading(signature, refused.rules, refused.sentences, doubts=doubts)
     table = script.read_table(outcome.stdout)
     read = routing.read(case, {name: got for name, (_, got) in table.items() if got is not None})
     if read.right:
         return _failed(case, outcome)
-    return Reading(read.signature, read.rules, read.sentences, read.faults)
+    return Reading(read.signature, read.rules, read.sentences, read.faults, oracle.doubts(case))
 
 
 def explain_all(case: AnyCase, outcome: Outcome) -> Iterator[tuple[AnyCase, Reading]]:
@@ -134,12 +139,11 @@ def _breaches(case: TreeCase, outcome: Outcome) -> tuple[tree_laws.Breach, ...]:
 
 
 def _breached(breach: tree_laws.Breach, outcome: Outcome) -> Reading:
-    weight = breach.strength
     version = outcome.loaded.version if outcome.loaded else None
+    doubts = [] if breach.strength == "contract" else ["keras.tree documents nothing of the kind"]
     if breach.since and version and Version(version) < Version(breach.since):
-        # What a later documentation says was no promise then.
-        weight = "inconsistent"
-    return Reading(breach.signature, (breach.rule,), (breach.sentence,), (), weight)
+        doubts.append(f"keras.tree documents it since {breach.since} only")
+    return Reading(breach.signature, (breach.rule,), (breach.sentence,), doubts=tuple(doubts))
 
 
 def _failed(case: AnyCase, outcome: Outcome) -> Reading:

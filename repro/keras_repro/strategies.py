@@ -3,18 +3,18 @@
     from hypothesis import given
     from keras_repro.strategies import cases, trees
 
-Each dimension is drawn independently of the others, and shrinks to its plainest form on its own:
-fewer outputs, a list before a tuple before a dict, one value before a list before a dict, nothing
-before something, names to the start of the alphabet. Only what a rule of `contract.py` allows is
-drawn. What the rules leave open is not: what loss weights and a list of lists of metrics mean for
-one output, and which loss weights and metrics go with an output that has no loss.
+A case is drawn plain: outputs, losses, targets, loss weights, metrics, each in a form of its own.
+Then come some twists (`twists.py`), each of which makes one more thing odd, independently of the
+others. Each dimension shrinks to its plainest form on its own: no twist, fewer outputs, a list
+before a tuple before a dict, one value before a list before a dict, nothing before something, names
+to the start of the alphabet. Only what the rules of `contract.py` decide is drawn, see
+`oracle.promised`.
 
 Public: `cases`, `names`, and `trees`, `tree_cases` from `tree_strategies`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, TypeVar
 
@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from keras_repro.case import ByName, Case, Container, Entry, InOrder, One, Output
 from keras_repro.oracle import CONSTANTS
 from keras_repro.tree_strategies import tree_cases, trees
+from keras_repro.twists import SCOPE, TWISTS, Twist, twisted
 
 __all__ = ["cases", "names", "tree_cases", "trees"]
 
@@ -35,8 +36,7 @@ ENTRIES: tuple[Entry, ...] = ("evaluate", "test_on_batch", "train_on_batch", "fi
 # digits as text, one name is the beginning of another, some are words that Keras itself reports.
 SURPRISING = ("B", "A", "a_b", "ab", "out_10", "out_2", "x1", "Z", "mae", "é", "日本")
 
-# The name of an output becomes a scope in a TensorFlow graph, which takes these characters alone.
-SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.-]*")
+MOST_TWISTS = 6
 
 
 def names() -> st.SearchStrategy[str]:
@@ -52,8 +52,9 @@ def cases(
     containers: Sequence[Container] = CONTAINERS,
     entries: Sequence[Entry] = ENTRIES,
     eager: bool | None = None,
+    twists: Sequence[Twist] = TWISTS,
 ) -> Case:
-    """Cases of one to four outputs of one shape.
+    """Cases of one to four outputs.
 
     Args:
         max_outputs: at most this many outputs, up to 4.
@@ -61,6 +62,8 @@ def cases(
         entries: the methods that are called, the plainest first.
         eager: True and False fix `run_eagerly`; None draws it. A model with a name that a
             TensorFlow graph cannot take (`é`) is eager in any case.
+        twists: what may be odd about a case, beside the forms of its arguments; () is nothing. A
+            twist may need another container, entry or mode than those that are held.
     """
     # The names are drawn from the last output to the first, so that a failure that needs them out
     # of order shrinks to `b, a`: the first that is drawn becomes an "a", the next the least after.
@@ -84,7 +87,7 @@ def cases(
     weighted = count > 1 and not partial
     eagerly = draw(st.sampled_from((True, False))) if eager is None else eager
     graph = all(SCOPE.fullmatch(name) for name in (*called, *drawn))
-    return Case(
+    case = Case(
         outputs=outputs,
         container=container,
         loss=loss,
@@ -94,6 +97,10 @@ def cases(
         entry=draw(st.sampled_from(entries)),
         eager=eagerly or not graph,
     )
+    most = MOST_TWISTS if twists else 0
+    for twist in draw(st.lists(st.sampled_from(twists or TWISTS), max_size=most, unique=True)):
+        case = twisted(draw, case, twist)
+    return case
 
 
 def _values(given: InOrder[T] | ByName[T]) -> tuple[T, ...]:

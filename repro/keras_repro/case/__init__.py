@@ -1,0 +1,58 @@
+"""The case: a tiny model, how it is compiled and how it is fed, as plain data.
+
+Each output of the model predicts one constant, each target is one constant. So a case is a handful
+of names, numbers and containers, and every number that Keras must report follows from them alone.
+A container that the user writes keeps its order here, also where it is a dict: the order of the
+keys is what the bugs are about. Equality and hash are by value, order included.
+
+`forms` are the ways to pass something an output, `model` is the case itself, `document` its JSON,
+the boundary where a case is checked.
+"""
+
+from keras_repro.case.document import SCHEMA, from_json, to_json
+from keras_repro.case.forms import (
+    ByName,
+    Form,
+    InOrder,
+    Like,
+    Nest,
+    One,
+    is_dict,
+)
+from keras_repro.case.model import (
+    PREDICTIONS,
+    Architecture,
+    Case,
+    Container,
+    Data,
+    Entry,
+    Input,
+    Inputs,
+    Output,
+    Spelling,
+    Trip,
+)
+
+__all__ = [
+    "PREDICTIONS",
+    "SCHEMA",
+    "Architecture",
+    "ByName",
+    "Case",
+    "Container",
+    "Data",
+    "Entry",
+    "Form",
+    "InOrder",
+    "Input",
+    "Inputs",
+    "Like",
+    "Nest",
+    "One",
+    "Output",
+    "Spelling",
+    "Trip",
+    "from_json",
+    "is_dict",
+    "to_json",
+]

@@ -1,0 +1,242 @@
+"""The case itself: outputs, inputs, what `compile` is given, the data, and what is called.
+
+Every field after the first four has the plainest value as its default, so a plain case is short,
+and a field that is added makes no stored case another one.
+
+Public: `Case`, `Output`, `Input`, `Inputs`, and the choices: `Container`, `Entry`, `Data`,
+`Architecture`, `Trip`, `Spelling`, `PREDICTIONS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from keras_repro.case.forms import ByName, Form, InOrder, Like, Nest, is_dict, only
+
+__all__ = [
+    "PREDICTIONS",
+    "Architecture",
+    "Case",
+    "Container",
+    "Data",
+    "Entry",
+    "Input",
+    "Inputs",
+    "Metrics",
+    "Output",
+    "Spelling",
+    "Trip",
+]
+
+Container = Literal[
+    "list", "tuple", "dict", "tensor", "OrderedDict", "defaultdict", "namedtuple", "nested"
+]
+"""How outputs or inputs are held; `tensor` is a single one in no container."""
+Entry = Literal[
+    "evaluate",
+    "fit",
+    "train_on_batch",
+    "test_on_batch",
+    "evaluate as list",
+    "validation",
+    "compute_loss",
+    "call",
+    "predict",
+    "symbolic call",
+]
+"""What is called. `validation` is `fit` with validation data, of which the numbers are read."""
+PREDICTIONS: Final = ("call", "predict", "symbolic call")
+"""The entries that are given no targets, and whose numbers are the predictions."""
+LOOPS: Final = ("evaluate", "fit", "evaluate as list", "validation")
+"""The entries that go through many batches, of any kind of data."""
+Data = Literal["arrays", "dataset", "generator", "PyDataset"]
+Architecture = Literal["functional", "functional subclass", "subclass", "sequential"]
+Trip = Literal["none", "config", "clone", "save", "weights"]
+"""What the model goes through before it is used."""
+Spelling = Literal["string", "object", "function"]
+"""How losses and metrics are written: `"mse"`, `MeanSquaredError()`, `mean_squared_error`."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output: the name of its layer, the constant it predicts, its key in dict outputs."""
+
+    layer: str
+    predicts: float
+    key: str | None = None
+    width: int = 1
+    """Units of its layer, all of which predict the same."""
+
+    @property
+    def name(self) -> str:
+        """What losses, targets and metrics call it: the key in dict outputs, else the layer."""
+        return self.layer if self.key is None else self.key
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input: the name of its layer, and its key in dict inputs."""
+
+    layer: str
+    key: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What a dict of data calls it: the key in dict inputs, else the layer."""
+        return self.layer if self.key is None else self.key
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The inputs of a model, what holds them, and how they are fed.
+
+    Whatever reaches the wrong input moves every prediction, by an amount that says what it was.
+    """
+
+    members: tuple[Input, ...]
+    container: Container
+    fed: InOrder[float] | ByName[float]
+
+    def __post_init__(self) -> None:
+        """Check names and keys, and the length of what is fed in order."""
+        if self.container in ("tensor", "namedtuple", "nested"):
+            raise ValueError(f"inputs: they cannot stand in a {self.container}")
+        if not self.members:
+            raise ValueError("inputs: expected at least one input, found none")
+        only([one.layer for one in self.members], "the input layers")
+        only([one.name for one in self.members], "the inputs")
+        for one in self.members:
+            if (one.key is not None) != is_dict(self.container):
+                raise ValueError(f"inputs: {one.layer!r} of a {self.container}: a key is amiss")
+        if isinstance(self.fed, InOrder) and len(self.fed.values) != len(self.members):
+            raise ValueError(f"inputs: expected {len(self.members)} arrays, one an input")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the inputs, in the order in which the model is given them."""
+        return tuple(one.name for one in self.members)
+
+
+Metrics = Form[tuple[str, ...] | str | None]
+"""Of an output: a list of metrics, a bare one, or None."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model of a few constant outputs, compiled and run once.
+
+    `outputs` stand in the order in which the model is given them, whatever `container` holds them.
+    `metrics` hold a tuple of metric names an output. Raises `ValueError` for what cannot be
+    written as a program; whether Keras promises anything about it is the oracle's affair.
+    """
+
+    outputs: tuple[Output, ...]
+    container: Container
+    loss: Form[str | None] | None
+    targets: Form[float] | None
+    loss_weights: Form[float] | None = None
+    metrics: Metrics | None = None
+    entry: Entry = "evaluate"
+    eager: bool = True
+    weighted_metrics: Metrics | None = None
+    sample_weight: Form[float] | None = None
+    """The weight of the first row of a batch; that of the others is one."""
+    class_weight: float | None = None
+    """The weight of the class of the first row; that of the others is one."""
+    nest: Nest | None = None
+    """How the outputs are nested, where `container` is `nested`."""
+    inputs: Inputs | None = None
+    before: Form[float] | None = None
+    """Targets of a call that is made before the one whose numbers count."""
+    data: Data = "arrays"
+    batches: int = 1
+    steps_per_execution: int = 1
+    jit: bool = False
+    spelling: Spelling = "string"
+    model: Architecture = "functional"
+    trip: Trip = "none"
+    inner: bool = False
+    """The input goes through a compiled model, which changes nothing."""
+    chained: bool = False
+    """Each output is made of the one before it, which so is an inner tensor, too."""
+
+    def __post_init__(self) -> None:
+        """Check what holds for every case: the outputs, and the length of each list."""
+        if not self.outputs:
+            raise ValueError("outputs: expected at least one output, found none")
+        only([output.layer for output in self.outputs], "the layers")
+        only(list(self.names), "the outputs")
+        if self.container == "tensor" and len(self.outputs) > 1:
+            raise ValueError(f"outputs: {len(self.outputs)} of them cannot be a single tensor")
+        if self.model == "sequential" and self.container != "tensor":
+            raise ValueError("model: a sequential one has a single tensor as its output")
+        if self.inputs is not None:
+            layers = [output.layer for output in self.outputs]
+            only(layers + [one.layer for one in self.inputs.members], "the layers and inputs")
+        self._check_keys()
+        trained = self.entry not in PREDICTIONS
+        if trained != (self.loss is not None) or trained != (self.targets is not None):
+            raise ValueError(f"entry: {self.entry} goes {'with' if trained else 'without'} a loss")
+        if self.data != "arrays" and self.entry not in LOOPS:
+            raise ValueError(f"data: {self.entry} takes arrays alone")
+        for field, given in self.forms():
+            if not trained:
+                raise ValueError(f"{field}: it goes with no {self.entry}")
+            if isinstance(given, InOrder | Like) and len(given.values) != len(self.outputs):
+                raise ValueError(
+                    f"{field}: expected {len(self.outputs)} entries, one an output, "
+                    f"found {len(given.values)}"
+                )
+            if isinstance(given, Like) and self.nest is None:
+                raise ValueError(f"{field}: the outputs are not nested")
+
+    def _check_keys(self) -> None:
+        for output in self.outputs:
+            if (output.key is None) == is_dict(self.container):
+                raise ValueError(
+                    f"outputs: output {output.layer!r} of a {self.container} "
+                    f"{'needs a' if is_dict(self.container) else 'cannot have a'} key"
+                )
+        if (self.container == "nested") != (self.nest is not None):
+            raise ValueError("outputs: a nest goes with nested outputs, and with no others")
+        if self.nest is not None and list(self.nest.leaves()) != list(range(len(self.outputs))):
+            raise ValueError("outputs: a nest holds each of them once, in order")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the outputs, in the order in which the model is given them."""
+        return tuple(output.name for output in self.outputs)
+
+    @property
+    def predicting(self) -> bool:
+        """Whether the numbers are predictions."""
+        return self.entry in PREDICTIONS
+
+    @property
+    def varied(self) -> bool:
+        """Whether the rows of a batch differ: each has the target of the row before, plus one."""
+        return self.sample_weight is not None or self.class_weight is not None
+
+    def but(self, **changes: Any) -> Case:
+        """Return the case with some fields changed, checked as every case is."""
+        return replace(self, **changes)
+
+    def forms(self) -> Iterator[tuple[str, Form[object]]]:
+        """Yield each argument that is passed an output, with the name of its field."""
+        for field in FORMS:
+            given = getattr(self, field)
+            if given is not None:
+                yield field, given
+
+
+FORMS: Final = (
+    "loss",
+    "targets",
+    "loss_weights",
+    "metrics",
+    "weighted_metrics",
+    "sample_weight",
+    "before",
+)

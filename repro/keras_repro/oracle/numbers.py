@@ -1,0 +1,170 @@
+"""What belongs to each output, and the numbers that follow from it.
+
+Public: `Wire`, `wiring`, `Expectation`, `expected`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeVar
+
+from keras_bisect.errors import UsageError
+from keras_repro.case import ByName, Case, Form, One
+from keras_repro.oracle.rules import (
+    context_rules,
+    loss_rules,
+    metric_rules,
+    ordered,
+    sample_rules,
+    target_rules,
+    weight_rules,
+)
+from keras_repro.oracle.values import scored
+
+__all__ = ["Expectation", "Wire", "expected", "wiring"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Wire:
+    """What must reach one output: its target, its loss (or none), its weights, its metrics."""
+
+    name: str
+    predicts: float
+    target: float | None
+    """None where an output that has neither a loss nor metrics is given no target."""
+    loss: str | None
+    weight: float
+    metrics: tuple[str, ...]
+    weighted: tuple[str, ...] = ()
+    """The metrics that use the sample weights."""
+    sample: float | None = None
+    """The weight of the first row; None where all rows are the same."""
+
+    @property
+    def value(self) -> float:
+        """Its loss before weighting, zero where it has none."""
+        if self.loss is None or self.target is None:
+            return 0.0
+        return scored(self.loss, self.predicts, self.target, self.sample)
+
+    def measured(self) -> Iterator[tuple[str, float, bool]]:
+        """Yield each metric as it is called, its value, and whether it is a weighted one."""
+        if self.target is None:
+            return
+        plain = None if self.sample is None else 1.0
+        for metric in dict.fromkeys(self.metrics):
+            yield metric, scored(metric, self.predicts, self.target, plain), False
+        for metric in dict.fromkeys(self.weighted):
+            name = f"weighted_{metric}" if metric in self.metrics else metric
+            yield name, scored(metric, self.predicts, self.target, self.sample, mean=True), True
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """A number that Keras must report under `name`, and the rules (ids) it rests on.
+
+    Where `required` is false a release may leave it out (3.4.1 reports the total loss alone).
+    """
+
+    name: str
+    value: float
+    rules: tuple[str, ...]
+    required: bool
+
+
+def wiring(case: Case) -> tuple[Wire, ...]:
+    """Bring together what belongs to each output, in the order of the outputs (R1 to R5, R7, R10).
+
+    A target is needed for every output that has a loss or metrics. Raises `UsageError` for a case
+    that leaves one out.
+    """
+    targets = by_output(case, case.targets)
+    losses: Mapping[str, str | None] = by_output(case, case.loss)
+    weights = by_output(case, case.loss_weights)
+    metrics = {name: _several(one) for name, one in by_output(case, case.metrics).items()}
+    weighted = {name: _several(one) for name, one in by_output(case, case.weighted_metrics).items()}
+    samples = by_output(case, case.sample_weight)
+    row = case.class_weight if case.class_weight is not None else 1.0
+    wires = []
+    for output in case.outputs:
+        name = output.name
+        wire = Wire(
+            name=name,
+            predicts=output.predicts,
+            target=targets.get(name),
+            loss=losses.get(name),
+            weight=weights.get(name, 1.0),
+            metrics=metrics.get(name, ()),
+            weighted=weighted.get(name, ()),
+            sample=samples.get(name, 1.0) * row if case.varied else None,
+        )
+        if wire.target is None and (wire.loss or wire.metrics or wire.weighted):
+            raise UsageError(f"This case has no target for the output {name!r}.")
+        wires.append(wire)
+    return tuple(wires)
+
+
+def expected(case: Case) -> tuple[Expectation, ...]:
+    """Return each number that `case` must report, the total loss first.
+
+    The loss of one output is not in it where there are weights: releases differ in whether they
+    report it before or after weighting (R6), and no sentence of the documentation says. Nor is it
+    where the outputs are nested, or have no names.
+    """
+    wires = wiring(case)
+    context = context_rules(case)
+    if case.predicting:
+        rules = ordered(context)
+        return tuple(Expectation(wire.name, wire.predicts, rules, True) for wire in wires)
+    many = len(wires) > 1
+    losses, targets = loss_rules(case), target_rules(case)
+    relied = ordered(losses, targets, weight_rules(case), sample_rules(case), context)
+    total = sum(wire.weight * wire.value for wire in wires)
+    numbers = [Expectation("loss", total, relied, True)]
+    if case.entry == "compute_loss":
+        return tuple(numbers)
+    if reports_each(case):
+        for wire in wires:
+            if wire.loss:
+                rules = ordered(losses, targets, context)
+                numbers.append(Expectation(f"{wire.name}_loss", wire.value, rules, False))
+    for wire in wires:
+        for metric, value, weighted in wire.measured():
+            name = f"{wire.name}_{metric}" if many else metric
+            rules = ordered(
+                metric_rules(case), targets, sample_rules(case) if weighted else set(), context
+            )
+            numbers.append(Expectation(name, value, rules, True))
+    return tuple(numbers)
+
+
+def reports_each(case: Case) -> bool:
+    """Whether it can be said what the loss of each output is, and under which name it stands."""
+    plain = case.loss_weights is None and not case.varied
+    # Nested outputs are called after their paths, or not; a list of a class has no names at all.
+    return plain and len(case.outputs) > 1 and case.nest is None and named(case)
+
+
+def named(case: Case) -> bool:
+    """Whether the outputs have names that Keras can know."""
+    return case.model not in ("subclass", "sequential") or case.outputs[0].key is not None
+
+
+def by_output(case: Case, given: Form[T] | None) -> Mapping[str, T]:
+    """Return the value that a form gives each output, by the output's name."""
+    if given is None:
+        return {}
+    if isinstance(given, One):
+        return dict.fromkeys(case.names, given.value)
+    if isinstance(given, ByName):
+        return {name: value for name, value in given.items if name in case.names}
+    return dict(zip(case.names, given.values, strict=True))
+
+
+def _several(metrics: tuple[str, ...] | str | None) -> tuple[str, ...]:
+    if metrics is None:
+        return ()
+    return (metrics,) if isinstance(metrics, str) else metrics

@@ -1,0 +1,194 @@
+"""What may be judged, and how strictly: the border between a bug and what nobody promised.
+
+Three questions, each answered from the case alone:
+
+- `promised`: do the rules say what every number must be? If not, nothing may be called wrong.
+- `doubts`: what in it rests on less than the documentation or a maintainer's word? With a doubt,
+  a fault is `inconsistent`, never `contract`.
+- `leeway`: which form in it is allowed by no rule? Keras may then refuse the case, and that is
+  right; but if it takes it, the numbers must be those of the names.
+
+Public: `promised`, `doubts`, `leeway`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from keras_repro.case import ByName, Case, InOrder, Like, One, is_dict
+from keras_repro.oracle.numbers import named, wiring
+from keras_repro.oracle.rules import extra_keys, odd_dicts, partial
+
+__all__ = ["doubts", "leeway", "promised"]
+
+
+EXTRA_KEY = "a key that no output or input has"
+
+
+def promised(case: Case) -> bool:
+    """Whether the rules say what every number of `case` must be: only then may anything be wrong.
+
+    What they leave open: a model without any loss; which targets a list holds where an output has
+    no loss; what a list of loss weights or metrics means for such an output; lists of lists of
+    metrics for a single output; names, where the outputs have none.
+    """
+    if case.inputs is not None and not set(case.inputs.names) <= _fed(case):
+        return False
+    if case.data == "dataset" and not _sliceable(case):
+        return False
+    if case.predicting:
+        # What holds a single prediction differs from method to method.
+        return len(case.outputs) > 1 or case.container in ("tensor", "dict")
+    for _, form in case.forms():
+        if isinstance(form, ByName) and (not named(case) or case.nest is not None):
+            return False
+        if isinstance(form, InOrder) and case.nest is not None:
+            return False
+    many = len(case.outputs) > 1
+    if not (named(case) or not many) and (case.metrics or case.weighted_metrics):
+        return False
+    if case.class_weight is not None and (many or case.entry not in ("fit", "train_on_batch")):
+        return False
+    if isinstance(case.targets, One) and many:
+        return False
+    if isinstance(case.sample_weight, One) and case.class_weight is not None:
+        return False
+    wires = wiring(case)
+    if not any(wire.loss for wire in wires):
+        return False
+    given: object
+    for given in (case.metrics, case.weighted_metrics):
+        unlike = isinstance(given, One) if many else isinstance(given, InOrder | Like)
+        if unlike:
+            return False
+    if case.entry == "evaluate as list" and not _listed(case):
+        return False
+    if not many:
+        return not isinstance(case.loss_weights, InOrder | Like)
+    if isinstance(case.loss_weights, One):
+        return False
+    if not partial(case):
+        return True
+    # Which of the targets in a list would be left out is not said.
+    if isinstance(case.targets, InOrder) or isinstance(case.sample_weight, InOrder):
+        return False
+    lists = (InOrder, Like)
+    return not any(
+        isinstance(given, lists) for given in (case.loss_weights, case.metrics)
+    ) and not isinstance(case.weighted_metrics, lists)
+
+
+def doubts(case: Case) -> tuple[str, ...]:
+    """Return what in `case` rests on less than the documentation or a maintainer's word."""
+    return tuple(_doubts(case))
+
+
+def leeway(case: Case) -> tuple[str, ...]:
+    """Return the forms in `case` that no rule allows, so that Keras may refuse them."""
+    return tuple(_leeway(case))
+
+
+def _doubts(case: Case) -> Iterator[str]:
+    if odd_dicts(case):
+        yield "a dict of another kind"
+    if case.container == "namedtuple":
+        yield "a namedtuple of outputs"
+    if isinstance(case.sample_weight, InOrder | ByName | Like):
+        yield "sample weights of each output"
+    if case.class_weight is not None:
+        yield "class weights"
+    if case.weighted_metrics is not None:
+        yield "weighted metrics"
+    if case.entry == "compute_loss":
+        yield "compute_loss"
+    if isinstance(case.loss_weights, Like):
+        yield "nested loss weights"
+    if case.nest is not None and case.metrics is not None:
+        yield "what metrics of nested outputs are called"
+    for field, given in case.forms():
+        if isinstance(given, InOrder) and given.kind == "tuple":
+            yield f"a tuple of {field}"
+    if case.metrics is not None and _repeats(case):
+        yield "the same metric twice"
+    # That such a key moves nothing is a rule (R24); that it may be refused takes nothing away.
+    yield from (one for one in _leeway(case) if one != EXTRA_KEY)
+
+
+def _leeway(case: Case) -> Iterator[str]:
+    if extra_keys(case):
+        yield EXTRA_KEY
+    inputs = case.inputs
+    if inputs is not None and is_dict(inputs.container) and isinstance(inputs.fed, InOrder):
+        yield "a list for a dict of inputs"
+    by_name = inputs is not None and isinstance(inputs.fed, ByName)
+    if inputs is not None and by_name and not is_dict(inputs.container) and "call" in case.entry:
+        yield "a call with a dict for a list of inputs"
+    if case.container == "tensor" and isinstance(case.targets, InOrder):
+        yield "a list of targets for a tensor"
+    if case.container != "tensor" and isinstance(case.targets, One):
+        yield "a tensor of targets for a list of outputs"
+    if case.predicting:
+        return
+    if isinstance(case.loss_weights, One):
+        yield "a loss weight that is no list or dict"
+    if len(case.outputs) == 1 and case.loss_weights is not None:
+        yield "loss weights of one output"
+    names = set(case.names)
+    for field in ("loss_weights", "metrics", "weighted_metrics", "sample_weight"):
+        given = getattr(case, field)
+        if isinstance(given, ByName) and not names <= set(given.names):
+            yield f"no {field} for some output"
+        if isinstance(given, InOrder | Like) and None in given.values:
+            yield f"None in {field}"
+        if given is not None and partial(case) and field != "sample_weight":
+            yield f"{field} where an output has no loss"
+    if isinstance(case.targets, ByName) and not names <= set(case.targets.names):
+        yield "no target for some output"
+    each = case.sample_weight is not None and not isinstance(case.sample_weight, One)
+    if each and _held(case.sample_weight) != _held(case.targets):
+        yield "sample weights in another container than targets"
+    if case.before is not None and type(case.before) is not type(case.targets):
+        yield "another form of targets than in the call before"
+    swapped = [isinstance(given, Like) and given.swapped for _, given in case.forms()]
+    if any(swapped):
+        yield "a tuple for a list inside a nest"
+    batched = case.data in ("generator", "PyDataset")
+    if batched and inputs is not None and isinstance(inputs.fed, InOrder):
+        yield "a list of inputs in a batch"
+    if case.class_weight is not None and not isinstance(case.targets, One):
+        yield "class weights and targets in a container"
+    if batched and isinstance(case.targets, InOrder) and case.targets.kind == "list":
+        yield "a list of targets in a batch"
+
+
+def _held(given: object) -> object:
+    """What holds the values of a form."""
+    return (type(given), getattr(given, "kind", ""), getattr(given, "swapped", False))
+
+
+def _fed(case: Case) -> set[str]:
+    assert case.inputs is not None
+    fed = case.inputs.fed
+    return set(fed.names) if isinstance(fed, ByName) else set(case.inputs.names)
+
+
+def _sliceable(case: Case) -> bool:
+    """Whether tf.data takes the data as they are: of a list it makes one tensor."""
+    forms = [case.targets, case.sample_weight, case.inputs.fed if case.inputs else None]
+    return not any(isinstance(one, InOrder) and one.kind == "list" for one in forms) and not any(
+        isinstance(one, Like) for one in forms
+    )
+
+
+def _listed(case: Case) -> bool:
+    """Whether the order of the metrics, as compiled, is that of the outputs in every reading."""
+    for given in (case.metrics, case.weighted_metrics):
+        if not isinstance(given, ByName):
+            continue
+        if list(given.names) != [name for name in case.names if name in given.names]:
+            return False
+    return not (case.metrics and case.weighted_metrics) and not _repeats(case)
+
+
+def _repeats(case: Case) -> bool:
+    return any(len(set(wire.metrics)) < len(wire.metrics) for wire in wiring(case))

@@ -1,0 +1,224 @@
+"""What reached the wrong output, as a fault: the component, how it went wrong, the rule.
+
+Public: `Fault`, `Routing`, `Component`, `How`, `fault`, `faults_of`, and the rules of arguments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from keras_repro.case import ByName, Case, InOrder, Like, One, is_dict
+from keras_repro.contract import Strength, strongest
+from keras_repro.oracle import Wire, doubts, leading_rule, rules_of
+from keras_repro.routing.ways import How, Order, named_orders
+
+__all__ = ["Component", "Fault", "How", "Routing", "fault", "faults_of", "loss_rule", "target_rule"]
+
+Component = Literal[
+    "target",
+    "loss",
+    "weight",
+    "sample weight",
+    "metric target",
+    "metric",
+    "metric weight",
+    "name",
+    "total",
+    "input",
+    "prediction",
+]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One component that did not reach its outputs, how it went wrong, the rule that says so.
+
+    `went` pairs each output that was wronged with the output whose share it was given (None: no
+    output's, or it cannot be told).
+    """
+
+    component: Component
+    how: How
+    rule: str
+    given: str
+    went: tuple[tuple[str, str | None], ...] = ()
+    doubtful: bool = False
+    """Whether the case rests on less than what Keras says, see `oracle.doubts`."""
+
+    @property
+    def signature(self) -> str:
+        """What went wrong, without the names of outputs and their number."""
+        return f"{self.component}: {self.how} ({self.given})"
+
+    @property
+    def strength(self) -> Strength:
+        """That of the rule. But that a list follows the order in which a dict of outputs was
+        written is said of losses and weights alone (functional guide); of the others it is our
+        reading.
+        """
+        ours = self.given in ("list targets, dict outputs", "list metrics, dict outputs")
+        return "inconsistent" if ours or self.doubtful else strongest([self.rule])
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """The fault in words, one sentence an output."""
+        if self.how == "inner model":
+            return ("the loss that is reported is that of the compiled model inside",)
+        if self.how == "unexplained":
+            what = {"metric": "metrics", "prediction": "predictions"}
+            numbers = what.get(self.component, "losses")
+            return (f"the {numbers} are those of no wiring of losses, targets and weights",)
+        return tuple(_sentence(self.component, output, other) for output, other in self.went)
+
+
+@dataclass(frozen=True)
+class Routing:
+    """What the observed numbers say about a case: its faults, the gravest first; none is right."""
+
+    faults: tuple[Fault, ...]
+
+    @property
+    def right(self) -> bool:
+        """Whether every number is as the rules say."""
+        return not self.faults
+
+    @property
+    def signature(self) -> str:
+        """What makes two failures the same failure: the first fault. `right` without one."""
+        return self.faults[0].signature if self.faults else "right"
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The ids of the rules that are broken, that of the signature first."""
+        return tuple(dict.fromkeys(fault.rule for fault in self.faults))
+
+    @property
+    def sentences(self) -> tuple[str, ...]:
+        """What went wrong, in words."""
+        return tuple(sentence for fault in self.faults for sentence in fault.sentences)
+
+
+def faults_of(
+    case: Case,
+    wires: Sequence[Wire],
+    components: Sequence[Component],
+    orders: Sequence[Order],
+) -> tuple[Fault, ...]:
+    """Return the faults of one way to wire a case: an order for each component."""
+    named = named_orders(case)
+    same = tuple(range(len(wires)))
+    faults = []
+    for component, order in zip(components, orders, strict=True):
+        if order == same:
+            continue
+        how: How = named.get(order, "other order")
+        if -1 in order:
+            how = "left out"
+        elif len(set(order)) < len(order):
+            how = "one for all"
+        went = tuple(
+            (wires[index].name, None if other < 0 else wires[other].name)
+            for index, other in enumerate(order)
+            if index != other
+        )
+        faults.append(fault(case, component, how, went))
+    return tuple(faults)
+
+
+def fault(
+    case: Case,
+    component: Component,
+    how: How,
+    went: tuple[tuple[str, str | None], ...] = (),
+) -> Fault:
+    """Return the fault of a component, with the rule that it breaks and the forms it concerns."""
+    rule = {
+        "target": target_rule(case),
+        "metric target": target_rule(case),
+        "loss": loss_rule(case),
+        "weight": "R5",
+        "sample weight": "R14",
+        "metric": "R9" if case.metrics is None else "R7",
+        "metric weight": "R9",
+        "name": "R23",
+        "total": loss_rule(case),
+        "input": "R21",
+        "prediction": "R16",
+    }[component]
+    if how not in ("alphabet", "key order") and rule == loss_rule(case) and "R4" in rules_of(case):
+        rule = "R4"
+    if how == "key order":
+        rule = "R17"
+    rule = leading_rule(case) or rule
+    return Fault(component, how, rule, _given(case, component), went, bool(doubts(case)))
+
+
+def _given(case: Case, component: Component) -> str:
+    outputs = {"dict": "dict outputs", "nested": "nested outputs"}.get(
+        "dict" if is_dict(case.container) else case.container, "list outputs"
+    )
+    if case.inner and component == "total":
+        return "compiled model inside"
+    if component == "input" and case.inputs is not None:
+        held = "dict" if is_dict(case.inputs.container) else "list"
+        fed = "dict" if isinstance(case.inputs.fed, ByName) else "list"
+        return f"{held} inputs, fed a {fed}"
+    passed: dict[Component, tuple[str, object]] = {
+        "target": ("targets", case.targets),
+        "metric target": ("targets", case.targets),
+        "loss": ("loss", case.loss),
+        "total": ("loss", case.loss),
+        "weight": ("weights", case.loss_weights),
+        "sample weight": ("sample weights", case.sample_weight),
+        "metric weight": ("sample weights", case.sample_weight),
+        "metric": ("metrics", case.weighted_metrics if case.metrics is None else case.metrics),
+    }
+    word, value = passed.get(component, ("", None))
+    if not word:
+        return outputs
+    kinds = {One: "one ", InOrder: "list ", ByName: "dict ", Like: "nested "}
+    return f"{kinds.get(type(value), '')}{word}, {outputs}"
+
+
+def target_rule(case: Case) -> str:
+    """Return the rule by which targets reach their outputs."""
+    by_name = isinstance(case.targets, ByName) and not is_dict(case.container)
+    return "R11" if by_name else "R10"
+
+
+def loss_rule(case: Case) -> str:
+    """Return the rule by which losses reach their outputs."""
+    match case.loss:
+        case InOrder():
+            return "R2"
+        case ByName():
+            return "R3"
+        case Like():
+            return "R13"
+    return "R1"
+
+
+def _sentence(component: Component, output: str, other: str | None) -> str:
+    if other is None:
+        return {
+            "loss": f"the loss of output {output!r} is not in the total",
+            "weight": f"the weight of output {output!r} was not used",
+            "sample weight": f"the sample weights of output {output!r} were not used",
+            "input": f"input {output!r} was given what belongs to no input",
+        }.get(component, f"the {component} of output {output!r} is nobody's")
+    return {
+        "target": f"the loss of output {output!r} was computed from the target of {other!r}",
+        "loss": f"output {output!r} was given the loss function of {other!r}",
+        "weight": f"the loss of output {output!r} was weighted with the weight of {other!r}",
+        "sample weight": f"the loss of output {output!r} used the sample weights of {other!r}",
+        "metric target": (
+            f"the metrics of output {output!r} were computed from the target of {other!r}"
+        ),
+        "metric": f"output {output!r} was given the metrics of {other!r}",
+        "metric weight": f"the metrics of output {output!r} used the sample weights of {other!r}",
+        "name": f"the numbers of output {output!r} were reported under the name of {other!r}",
+        "input": f"input {output!r} was fed what belongs to input {other!r}",
+        "prediction": f"the prediction of output {output!r} is that of {other!r}",
+    }[component]

@@ -1,0 +1,194 @@
+"""Find the plainest wiring of a case that gives the numbers that were observed.
+
+Public: `read`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Final
+
+from keras_repro.case import Case, One
+from keras_repro.oracle import FUNCTIONS, Wire, expected, wiring
+from keras_repro.routing.faults import Component, Fault, Routing, fault, faults_of
+from keras_repro.routing.ways import Order, feedings, loss_wirings, wirings
+
+__all__ = ["read"]
+
+RTOL: Final = 1e-5
+"""As in the scripts: what they call wrong is wrong here."""
+
+INNER: Final = (0.0, 1.0)
+"""The loss of the compiled model inside, before and after it is evaluated; no case has these."""
+
+
+def read(case: Case, observed: Mapping[str, float]) -> Routing:
+    """Find the plainest wiring of `case` that gives the numbers that Keras reported.
+
+    `observed` holds every number that was reported, by name, also those the case does not expect.
+    """
+    wires = wiring(case)
+    if case.predicting:
+        return Routing(_prediction_faults(case, wires, observed))
+    if astray := _input_faults(case, wires, observed):
+        return Routing(astray)
+    return Routing(_loss_faults(case, wires, observed) + _metric_faults(case, wires, observed))
+
+
+# ---------------------------------------------------------------------------------------------
+# Inputs and predictions
+
+
+def _input_faults(
+    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
+) -> tuple[Fault, ...]:
+    """The fault of inputs that came in another order: it explains every number, or none."""
+    if case.inputs is None or _as_wired(wires, observed):
+        return ()
+    for shift, how, went in feedings(case):
+        moved = [replace(wire, predicts=wire.predicts + shift) for wire in wires]
+        if _as_wired(moved, observed):
+            return (fault(case, "input", how, went),)
+    return ()
+
+
+def _as_wired(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
+    total = sum(wire.weight * wire.value for wire in wires)
+    if "loss" not in observed or not _close(observed["loss"], total):
+        return False
+    many = len(wires) > 1
+    return all(
+        _close(observed.get(f"{wire.name}_{metric}" if many else metric, math.nan), value)
+        for wire in wires
+        for metric, value, _ in wire.measured()
+    )
+
+
+def _prediction_faults(
+    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
+) -> tuple[Fault, ...]:
+    def found(shift: float) -> Order | None:
+        order = []
+        for wire in wires:
+            value = observed.get(wire.name, math.nan) - shift
+            order.append(
+                next((i for i, one in enumerate(wires) if _close(one.predicts, value)), -1)
+            )
+        return None if -1 in order else tuple(order)
+
+    order = found(0.0)
+    if order is not None:
+        return faults_of(case, wires, ("prediction",), (order,))
+    for shift, how, went in feedings(case):
+        if found(shift) == tuple(range(len(wires))):
+            return (fault(case, "input", how, went),)
+    return (fault(case, "prediction", "unexplained"),)
+
+
+# ---------------------------------------------------------------------------------------------
+# Losses: the total, and the loss of each output where it is reported.
+
+
+def _loss_faults(
+    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
+) -> tuple[Fault, ...]:
+    checked = [one for one in expected(case) if one.name == "loss" or not one.required]
+    if "loss" in observed and all(
+        _close(observed[one.name], one.value) for one in checked if one.name in observed
+    ):
+        return ()
+    if case.inner and observed.get("loss") in INNER:
+        return (fault(case, "total", "inner model"),)
+    if "loss" in observed:
+        # Names that go astray are the last resort: first, each reported loss is that of its name.
+        for named in (True, False):
+            for orders in loss_wirings(case):
+                if _explains(wires, orders, observed, named):
+                    components: tuple[Component, ...] = (
+                        "target",
+                        "loss",
+                        "weight",
+                        "sample weight",
+                    )
+                    faults = faults_of(case, wires, components, orders)
+                    return faults if named else (*faults, fault(case, "name", "other order"))
+    return (fault(case, "total", "unexplained"),)
+
+
+def _explains(
+    wires: Sequence[Wire], orders: Sequence[Order], observed: Mapping[str, float], named: bool
+) -> bool:
+    targets, losses, weights, samples = orders
+    plain, total = [], 0.0
+    for index, wire in enumerate(wires):
+        value = replace(
+            wire,
+            target=wires[targets[index]].target,
+            loss=None if losses[index] < 0 else wires[losses[index]].loss,
+            sample=_sample(wires, samples[index]),
+        ).value
+        weight = 1.0 if weights[index] < 0 else wires[weights[index]].weight
+        plain.append((value, value * weight))
+        total += value * weight
+    if not _close(observed["loss"], total):
+        return False
+    reported = [
+        (i, observed[f"{w.name}_loss"]) for i, w in enumerate(wires) if w.name + "_loss" in observed
+    ]
+    if named:
+        # Releases differ in whether they report it before or after weighting (R6).
+        return all(any(_close(value, one) for one in plain[index]) for index, value in reported)
+    return any(
+        all(any(_close(value, one[kind]) for one in plain) for _, value in reported)
+        for kind in (0, 1)
+    )
+
+
+def _sample(wires: Sequence[Wire], index: int) -> float | None:
+    """The sample weight of an output; where it was not used, all rows weigh one."""
+    return 1.0 if index < 0 else wires[index].sample
+
+
+# ---------------------------------------------------------------------------------------------
+# Metrics: which were reported for which output, and from which target.
+
+
+def _metric_faults(
+    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
+) -> tuple[Fault, ...]:
+    if case.entry == "compute_loss" or (case.metrics or case.weighted_metrics) is None:
+        return ()
+    many = len(wires) > 1
+    reported = {
+        name: value
+        for name, value in observed.items()
+        if name in FUNCTIONS or name.rpartition("_")[2] in FUNCTIONS
+    }
+    components: tuple[Component, ...] = ("metric target", "metric", "name")
+    if case.weighted_metrics is not None and not isinstance(case.sample_weight, One | None):
+        components = (*components, "metric weight")
+    for orders in wirings(case, len(components)):
+        targets, metrics, names, *samples = orders
+        would = {}
+        for index, wire in enumerate(wires):
+            wired = replace(
+                wire,
+                target=wires[targets[index]].target,
+                metrics=wires[metrics[index]].metrics,
+                weighted=wires[metrics[index]].weighted,
+                sample=wires[samples[0][index]].sample if samples else wire.sample,
+            )
+            name = wires[names[index]].name
+            for metric, value, _ in wired.measured():
+                would[f"{name}_{metric}" if many else metric] = value
+        if would.keys() == reported.keys() and all(
+            _close(reported[name], value) for name, value in would.items()
+        ):
+            return faults_of(case, wires, components, orders)
+    return (fault(case, "metric", "unexplained"),)
+
+
+def _close(one: float, other: float) -> bool:
+    return math.isclose(one, other, rel_tol=RTOL)

@@ -1,0 +1,151 @@
+"""The ways to wire a case, the plainest first.
+
+Public: `wirings`, `loss_wirings`, `named_orders`, `feedings`, `Order`, `How`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import lru_cache
+from itertools import combinations, permutations, product
+from typing import Literal
+
+from keras_repro.case import ByName, Case, InOrder, One, is_dict
+
+__all__ = ["How", "Order", "feedings", "loss_wirings", "named_orders", "wirings"]
+
+How = Literal[
+    "alphabet",
+    "key order",
+    "closed up",
+    "other order",
+    "one for all",
+    "left out",
+    "inner model",
+    "unexplained",
+]
+"""`closed up`: each None of a list was dropped, and what stood behind it moved up. `inner
+model`: the number is that of a compiled model inside."""
+
+Order = tuple[int, ...]
+"""Whose share each output was given: output i was given that of output order[i]."""
+
+
+def wirings(case: Case, components: int) -> tuple[tuple[Order, ...], ...]:
+    """Return an order for each component, for every way to wire the case."""
+    return _all_wirings(len(case.outputs), components, tuple(named_orders(case)))
+
+
+def loss_wirings(case: Case) -> Iterator[tuple[Order, Order, Order, Order]]:
+    """Yield the orders of targets, losses, weights and sample weights."""
+    same = tuple(range(len(case.outputs)))
+    weighted = case.loss_weights is not None
+    sampled = case.sample_weight is not None and not isinstance(case.sample_weight, One)
+    for targets, losses, *rest in wirings(case, 2 + weighted + sampled):
+        yield (
+            targets,
+            losses,
+            rest.pop(0) if weighted else same,
+            rest.pop(0) if sampled else same,
+        )
+    for size in range(1, len(same) + 1):
+        for left_out in combinations(same, size):
+            yield same, tuple(-1 if i in left_out else i for i in same), same, same
+    nothing = (-1,) * len(same)
+    yield same, same, nothing, same
+    if case.varied:
+        yield same, same, same, nothing
+
+
+@lru_cache(maxsize=16)
+def _all_wirings(
+    outputs: int, components: int, named: tuple[Order, ...]
+) -> tuple[tuple[Order, ...], ...]:
+    same = tuple(range(outputs))
+    every = [*named, *permutations(range(outputs))]
+    ones = [(index,) * outputs for index in range(outputs)] if outputs > 1 else []
+    found: dict[tuple[Order, ...], None] = {(same,) * components: None}
+    for orders in (named, every):
+        for size in range(1, components + 1):
+            for order, where in product(orders, combinations(range(components), size)):
+                found[tuple(order if i in where else same for i in range(components))] = None
+    for only, place in product(ones, range(components)):
+        found[tuple(only if i == place else same for i in range(components))] = None
+    mixed = product((same, *named), repeat=components)
+    for wiring in mixed:
+        found[wiring] = None
+    if len(every) ** components < 20_000:
+        # With more, any number would be explained by something, and at a high price.
+        for wiring in product([same, *every], repeat=components):
+            found[wiring] = None
+    return tuple(found)
+
+
+def named_orders(case: Case) -> dict[Order, How]:
+    """Return the orders that have a reason, and their inverses: that of the alphabet, that in which
+    a dict was written, that of a list without its Nones.
+    """
+    names = case.names
+    layers = [output.layer for output in case.outputs]
+    same = tuple(range(len(names)))
+    found: dict[Order, How] = {}
+
+    def add(order: Order, how: How) -> None:
+        if len(order) == len(same) and order != same:
+            found.setdefault(order, how)
+            found.setdefault(tuple(order.index(index) for index in same), how)
+
+    if isinstance(case.loss, InOrder) and not is_dict(case.container):
+        # A stable sort: those with a loss first, as if the others were not there.
+        losses = case.loss.values
+        add(tuple(sorted(same, key=lambda index: losses[index] is None)), "closed up")
+    add(tuple(sorted(same, key=lambda index: names[index])), "alphabet")
+    add(tuple(sorted(same, key=lambda index: layers[index])), "alphabet")
+    if case.nest is not None:
+        paths = [tuple(map(str, path)) for path in case.nest.paths()]
+        add(tuple(sorted(same, key=lambda index: paths[index])), "alphabet")
+    for _, given in case.forms():
+        if isinstance(given, ByName):
+            add(tuple(names.index(name) for name in given.names if name in names), "key order")
+    return found
+
+
+def feedings(case: Case) -> Iterator[tuple[float, How, tuple[tuple[str, str | None], ...]]]:
+    """Yield how far every prediction moves where the inputs are fed in another order.
+
+    With the shift come how the order came about, and which input was fed what belongs to which.
+    """
+    inputs = case.inputs
+    if inputs is None:
+        return
+    names = list(inputs.names)
+    values = dict(zip(names, range(1, len(names) + 1), strict=True))
+    fed = inputs.fed
+    written = list(fed.names) if isinstance(fed, ByName) else list(names)
+    amounts = (
+        dict(fed.items) if isinstance(fed, ByName) else dict(zip(names, fed.values, strict=True))
+    )
+    layers = sorted(range(len(names)), key=lambda index: inputs.members[index].layer)
+    sorted_names = sorted(written)
+    reasons: list[tuple[list[str], How]] = [
+        (sorted_names, "alphabet"),
+        ([names[index] for index in layers], "alphabet"),
+        (written, "key order"),
+    ]
+    reasons += [(list(order), "other order") for order in permutations(written, len(names))]
+    inverse = {name: sorted(names).index(name) for name in names}
+    reasons.insert(1, ([names[inverse[name]] for name in names], "alphabet"))
+    for order, how in reasons:
+        arrived = order[: len(names)]
+        if arrived == names:
+            continue
+        shift = sum(
+            (amounts[got] - values[name]) * 10**index
+            for index, (name, got) in enumerate(zip(names, arrived, strict=True))
+        )
+        went = tuple(
+            (name, got if got in values else None)
+            for name, got in zip(names, arrived, strict=True)
+            if name != got
+        )
+        yield shift, how, went

@@ -1,0 +1,203 @@
+"""The data of a case as Python, and the call that they are passed to.
+
+Public: `data_lines`, `call_lines`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from keras_repro.case import ByName, Case, Form, InOrder, One, is_dict
+from keras_repro.oracle import expected
+from keras_repro.script.forms import given
+from keras_repro.script.layout import After, Node, call, dictionary, listed, literal, statement
+
+__all__ = ["call_lines", "data_lines"]
+
+HISTORY: Final = {
+    "fit": "observed = {name: values[0] for name, values in history.items()}",
+    "validation": ('observed = {k[4:]: v[0] for k, v in history.items() if k.startswith("val_")}'),
+}
+
+
+def data_lines(case: Case, indent: int) -> Iterator[str]:
+    """The statements that make the data, up to what stands before the call."""
+    margin = " " * indent
+    if case.targets is not None:
+        yield statement("y = ", given(case, case.targets, _targets(case, case.targets)), indent)
+    if case.sample_weight is not None:
+        shown = given(case, case.sample_weight, lambda value: _row_weights(case, value))
+        yield statement("w = ", shown, indent)
+    if case.data == "arrays":
+        return
+    batch = "x, y" if case.sample_weight is None else "x, y, w"
+    yield statement("x = ", _features(case), indent)
+    if case.data == "dataset":
+        yield f"{margin}data = tf.data.Dataset.from_tensor_slices(({batch})).batch(2)\n"
+    elif case.data == "generator":
+        apart = "\n" if indent else "\n\n"
+        yield f"{apart}{margin}def batches():\n"
+        yield f"{margin}    for _ in range({case.batches}):\n"
+        yield f"{margin}        yield {batch}\n{apart}"
+    else:
+        apart = "\n" if indent else "\n\n"
+        yield f"{apart}{margin}class Batches(keras.utils.PyDataset):\n"
+        yield f"{margin}    def __len__(self):\n{margin}        return {case.batches}\n\n"
+        yield f"{margin}    def __getitem__(self, index):\n{margin}        return {batch}\n{apart}"
+
+
+def call_lines(case: Case, indent: int) -> Iterator[str]:
+    """The statements of the call whose numbers count, and of one that is made before it."""
+    margin = " " * indent
+    if case.predicting:
+        yield from _prediction(case, indent)
+        return
+    if case.entry == "compute_loss":
+        weight = ["sample_weight=w"] if case.sample_weight is not None else []
+        yield statement("x = ", _features(case), indent)
+        parts = ["x=x", "y=y", "y_pred=model(x)", *weight]
+        yield f"{margin}loss = model.compute_loss({', '.join(parts)})\n"
+        yield f'{margin}observed = {{"loss": float(loss)}}\n'
+        return
+    method = {"validation": "fit", "evaluate as list": "evaluate"}.get(case.entry, case.entry)
+    if case.before is not None:
+        earlier = given(case, case.before, _targets(case, case.before))
+        yield statement("", call(f"model.{method}", *_passed(case, earlier)), indent)
+    passed = _passed(case, "y")
+    if case.entry == "validation":
+        weight = ["w"] if case.sample_weight is not None else []
+        if case.data == "arrays":
+            check: Node | str = listed([_features(case), "y", *weight], "tuple")
+        else:
+            check = _source(case)
+        passed.append(After("validation_data=", check))
+    if method == "fit":
+        made = call("model.fit", *passed)
+        yield statement("history = ", made, indent, ".history")
+        yield f"{margin}{HISTORY[case.entry]}\n"
+    elif case.entry == "evaluate as list":
+        yield statement("values = ", call("model.evaluate", *passed), indent)
+        names = [one.name for one in expected(case) if one.required][1:]
+        shown = listed(literal(name) for name in names)
+        made = call("dict", call("zip", shown, f"values[-{len(names)}:]", "strict=True"))
+        yield statement('observed = {"loss": values[0]} | ', made, indent)
+    else:
+        yield statement("observed = ", call(f"model.{method}", *passed, "return_dict=True"), indent)
+
+
+def _passed(case: Case, targets: Node | str) -> list[Node | str]:
+    """The arguments of a method that is given features and targets."""
+    on_batch = case.entry in ("train_on_batch", "test_on_batch")
+    passed: list[Node | str] = []
+    if case.data == "arrays":
+        passed += [_features(case), targets]
+        if case.sample_weight is not None:
+            passed.append("sample_weight=w")
+    else:
+        passed.append(_source(case))
+    if case.class_weight is not None:
+        assert isinstance(case.targets, One | InOrder | ByName)
+        first = next(iter(_values(case.targets)))
+        classes = f"{{{int(first)}: {case.class_weight!r}, {int(first) + 1}: 1.0}}"
+        passed.append(f"class_weight={classes}")
+    if case.batches > 1 and case.data == "arrays" and not on_batch:
+        passed.append("batch_size=2")
+    if case.batches > 1 and case.entry == "validation":
+        passed.append("shuffle=False")
+    return passed if on_batch else [*passed, "verbose=0"]
+
+
+def _source(case: Case) -> str:
+    return {"dataset": "data", "generator": "batches()", "PyDataset": "Batches()"}[case.data]
+
+
+def _values(form: Form[float]) -> Iterator[float]:
+    match form:
+        case One(value):
+            yield value
+        case InOrder(values):
+            yield from values
+        case ByName(items):
+            yield from (value for _, value in items)
+
+
+def _prediction(case: Case, indent: int) -> Iterator[str]:
+    margin = " " * indent
+    features = _features(case)
+    if case.entry == "predict":
+        yield statement("prediction = ", call("model.predict", features, "verbose=0"), indent)
+    elif case.entry == "call":
+        yield statement("prediction = ", call("model", features), indent)
+    elif case.inputs is None:
+        yield f"{margin}again = keras.Input((1,))\n"
+        yield f"{margin}outer = keras.Model(again, model(again))\n"
+        yield statement("prediction = ", call("outer", features), indent)
+    else:
+        fed = case.inputs.fed
+        values = [value for _, value in fed.items] if isinstance(fed, ByName) else fed.values
+        yield f"{margin}again = [keras.Input((1,)) for _ in range({len(values)})]\n"
+        order = iter(range(len(values)))
+        shown = _fed(case, lambda _: f"again[{next(order)}]")
+        made = call("keras.Model", "again", call("model", shown))
+        yield statement("outer = ", made, indent)
+        arrays = listed(f"np.full((2, 1), {value!r})" for value in values)
+        yield statement("prediction = ", call("outer", arrays), indent)
+    shown = dictionary(
+        (name, f"float(prediction{path}[0, 0])")
+        for name, path in zip(case.names, _paths(case), strict=True)
+    )
+    yield statement("observed = ", shown, indent)
+
+
+def _paths(case: Case) -> Iterator[str]:
+    """How each output is taken from a prediction."""
+    if case.nest is not None:
+        for path in case.nest.paths():
+            yield "".join(f"[{literal(step) if isinstance(step, str) else step}]" for step in path)
+    elif case.container == "tensor":
+        yield ""
+    elif is_dict(case.container):
+        yield from (f"[{literal(name)}]" for name in case.names)
+    else:
+        yield from (f"[{index}]" for index in range(len(case.outputs)))
+
+
+def _features(case: Case) -> Node | str:
+    rows = _rows(case)
+    if case.inputs is None:
+        return f"np.zeros(({rows}, 1))"
+    return _fed(case, lambda value: f"np.full(({rows}, 1), {value!r})")
+
+
+def _fed(case: Case, shown: Any) -> Node | str:
+    assert case.inputs is not None
+    return given(case, case.inputs.fed, shown)
+
+
+def _rows(case: Case) -> int:
+    """Rows of an array: those of all batches, or of one where batches are made one by one."""
+    return 2 if case.data in ("generator", "PyDataset") else 2 * case.batches
+
+
+def _targets(case: Case, form: Form[float]) -> Any:
+    """What writes the target of an output: of a certain width, so it must know the output."""
+    widths = {output.name: output.width for output in case.outputs}
+    order = list(form.names) if isinstance(form, ByName) else list(case.names)
+    names = iter(order)
+
+    def shown(value: float) -> Node | str:
+        width = widths.get(next(names, ""), 1)
+        rows = _rows(case)
+        if not case.varied:
+            return call("np.full", f"({rows}, {width})", repr(value))
+        pair = [[one] * width for one in (value, value + 1)]
+        return f"np.array({pair} * {rows // 2})" if rows > 2 else f"np.array({pair})"
+
+    return shown
+
+
+def _row_weights(case: Case, value: float) -> str:
+    rows = _rows(case)
+    times = f" * {rows // 2}" if rows > 2 else ""
+    return f"np.array([{value!r}, 1.0]{times})"

@@ -1,0 +1,223 @@
+"""The model of a case as Python: its inputs, its layers, what it goes through.
+
+Public: `imports`, `helpers`, `standing`, `model_lines`, `saved_lines`, `ORDINALS`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from keras_repro.case import Case, Output, is_dict
+from keras_repro.script.forms import nested
+from keras_repro.script.layout import Node, call, dictionary, listed, literal, statement
+
+__all__ = ["ORDINALS", "helpers", "imports", "model_lines", "saved_lines", "standing"]
+
+ORDINALS: Final = ("first", "second", "third", "fourth", "fifth")
+
+
+def imports(case: Case) -> list[str]:
+    """The modules of the standard library that the script needs, a line each."""
+    text = repr(case)
+    kinds = [kind for kind in ("OrderedDict", "defaultdict") if f"'{kind}'" in text]
+    if case.container == "namedtuple":
+        kinds.append("namedtuple")
+    lines = ["import os", "import sys", "import tempfile"] if _files(case) else ["import sys"]
+    return lines + ([f"from collections import {', '.join(kinds)}"] if kinds else [])
+
+
+def helpers(case: Case) -> str:
+    """The function that makes an output, and the inputs it is made of."""
+    if case.model in ("subclass", "sequential"):
+        return _head(case)
+    units = ", units=1" if _wide(case) else ""
+    width = "units" if units else "1"
+    kernel = ""
+    if case.chained:
+        kernel = 'kernel_initializer="zeros", '
+    elif case.inputs is not None:
+        kernel = 'kernel_initializer="ones", '
+    source = ", x" if case.chained else ""
+    note = "the input is all zeros, so an output is its bias"
+    if case.chained:
+        note = "an output is its bias"
+    if case.inputs is not None:
+        note = "x is zero, and this its bias"
+    made = f"keras.layers.Dense({width}, {kernel}bias_initializer=bias, name=name)(x)"
+    if len(made) + 11 > 88:
+        made = (
+            f"keras.layers.Dense(\n        {width}, {kernel}bias_initializer=bias, name=name\n"
+            "    )(x)"
+        )
+    return (
+        f"def output(name, value{source}{units}):  # {note}\n"
+        "    bias = keras.initializers.Constant(value)\n"
+        f"    return {made}\n\n\n" + _inputs(case)
+    )
+
+
+def _head(case: Case) -> str:
+    units = ", units=1" if _wide(case) else ""
+    width = "units" if units else "1"
+    return (
+        f"def head(name, value{units}):  # the input is all zeros, so an output is its bias\n"
+        "    bias = keras.initializers.Constant(value)\n"
+        f"    return keras.layers.Dense({width}, bias_initializer=bias, name=name)\n\n\n"
+    )
+
+
+def _inputs(case: Case) -> str:
+    inner = ""
+    if case.inner:
+        inner = (
+            "i = keras.Input((1,))\n"
+            "inner = keras.Model(i, keras.layers.Rescaling(1.0)(i))\n"
+            'inner.compile(loss="mse", metrics=["mae"])\n'
+            "inner.evaluate(np.zeros((2, 1)), np.ones((2, 1)), verbose=0)\n"
+        )
+    if case.inputs is None:
+        if case.inner:
+            return inner + "inputs = keras.Input((1,))\nx = inner(inputs)\n"
+        return "x = keras.Input((1,))\n"
+    members, container = case.inputs.members, case.inputs.container
+    variables = ORDINALS[: len(members)]
+    lines = [inner]
+    for variable, member in zip(variables, members, strict=True):
+        value = call("keras.Input", "(1,)", f"name={literal(member.layer)}")
+        lines.append(statement(f"{variable} = ", value))
+    if is_dict(container):
+        held = dictionary(zip(case.inputs.names, variables, strict=True), container)
+    else:
+        held = listed(variables, container)
+    lines.append(statement("inputs = ", held))
+    right = sum((index + 1) * 10**index for index in range(len(members)))
+    parts: list[Node | str] = []
+    for index, variable in enumerate(variables):
+        scale = f"{10.0**index}" + (f", offset=-{float(right)}" if index == 0 else "")
+        parts.append(f"keras.layers.Rescaling({scale})({variable})")
+    if len(parts) == 1:
+        lines.append(statement("x = ", parts[0]))
+    else:
+        lines.append(statement("x = ", call("keras.layers.Add()", listed(parts))))
+    if case.inner:
+        lines.append("x = inner(x)\n")
+    return "".join(lines)
+
+
+def standing(case: Case) -> str:
+    """Classes and functions that the model needs."""
+    lines = []
+    if case.container == "namedtuple":
+        fields = ", ".join(literal(one) for one in ORDINALS[: len(case.outputs)])
+        lines.append(f'Outputs = namedtuple("Outputs", [{fields}])\n')
+    if case.model == "functional subclass":
+        lines.append("\n\nclass Model(keras.Model):\n    pass\n\n\n")
+    if case.model == "subclass":
+        lines.append("\n\n" if lines else "")
+        lines.append(_class(case))
+    if case.trip == "weights" and case.model != "subclass":
+        body = "".join(_built(case, "return ", 4, scaled=True))
+        apart = "" if "".join(lines).endswith("\n\n\n") else "\n\n"
+        lines.append(f"{apart}def build(scale):\n{body}\n\n")
+    return "".join(lines)
+
+
+def _class(case: Case) -> str:
+    scale = ", scale" if case.trip == "weights" else ""
+    heads = [_output(one, "head", scaled=bool(scale)) for one in case.outputs]
+    returned = _held(case, [f"heads[{index}]" for index in range(len(heads))])
+    return (
+        "class Model(keras.Model):\n"
+        f"    def __init__(self{scale}):\n"
+        "        super().__init__()\n"
+        + statement("self.heads = ", listed(heads), 8)
+        + "\n    def call(self, x):\n"
+        "        heads = [head(x) for head in self.heads]\n"
+        + statement("return ", returned, 8)
+        + "\n\n"
+    )
+
+
+def model_lines(case: Case, indent: int) -> Iterator[str]:
+    """The statements that make the model, up to what stands before `compile`."""
+    margin = " " * indent
+    if case.trip == "weights":
+        made = "Model" if case.model == "subclass" else "build"
+        yield f"{margin}model = {made}(1.0)\n"
+        if case.model == "subclass":
+            yield f"{margin}model(np.zeros((2, 1)))\n"
+        yield f'{margin}path = os.path.join(tempfile.mkdtemp(), "model.weights.h5")\n'
+        yield f"{margin}model.save_weights(path)\n"
+        yield f"{margin}model = {made}(0.0)\n"
+        if case.model == "subclass":
+            yield f"{margin}model(np.zeros((2, 1)))\n"
+        yield f"{margin}model.load_weights(path)\n"
+        return
+    yield from _built(case, "model = ", indent, scaled=False)
+    if case.trip == "config":
+        yield f"{margin}model = type(model).from_config(model.get_config())\n"
+    elif case.trip == "clone":
+        yield f"{margin}model = keras.models.clone_model(model)\n"
+
+
+def saved_lines(case: Case, indent: int) -> Iterator[str]:
+    """The statements that save and load the compiled model."""
+    if case.trip != "save":
+        return
+    margin = " " * indent
+    objects = ', custom_objects={"Model": Model}' if case.model == "functional subclass" else ""
+    yield f'{margin}path = os.path.join(tempfile.mkdtemp(), "model.keras")\n'
+    yield f"{margin}model.save(path)\n"
+    yield f"{margin}model = keras.models.load_model(path{objects})\n"
+
+
+def _built(case: Case, before: str, indent: int, *, scaled: bool) -> Iterator[str]:
+    if case.model == "subclass":
+        yield f"{' ' * indent}{before}Model()\n"
+        return
+    if case.model == "sequential":
+        head = _output(case.outputs[0], "head", scaled=scaled)
+        yield statement(
+            before, call("keras.Sequential", listed(["keras.Input((1,))", head])), indent
+        )
+        return
+    maker = "Model" if case.model == "functional subclass" else "keras.Model"
+    source = "inputs" if case.inner or case.inputs is not None else "x"
+    if case.chained:
+        outputs: list[Node | str] = []
+        for index, output in enumerate(case.outputs):
+            of = ORDINALS[index - 1] if index else "x"
+            made = _output(output, "output", scaled=scaled, of=of)
+            yield statement(f"{ORDINALS[index]} = ", made, indent)
+            outputs.append(ORDINALS[index])
+    else:
+        outputs = [_output(one, "output", scaled=scaled) for one in case.outputs]
+    yield statement(before, call(maker, source, _held(case, outputs)), indent)
+
+
+def _output(output: Output, maker: str, *, scaled: bool, of: str = "") -> Node:
+    value = f"{output.predicts!r} * scale" if scaled else repr(output.predicts)
+    rest = [of] if of else []
+    rest += [f"units={output.width}"] if output.width > 1 else []
+    return call(maker, literal(output.layer), value, *rest)
+
+
+def _held(case: Case, outputs: Sequence[Node | str]) -> Node | str:
+    if case.container == "tensor":
+        return outputs[0]
+    if case.container == "namedtuple":
+        return call("Outputs", *outputs)
+    if case.nest is not None:
+        return nested(case.nest, outputs)
+    if is_dict(case.container):
+        return dictionary(zip(case.names, outputs, strict=True), case.container)
+    return listed(outputs, case.container)
+
+
+def _wide(case: Case) -> bool:
+    return any(output.width > 1 for output in case.outputs)
+
+
+def _files(case: Case) -> bool:
+    return case.trip in ("save", "weights")

@@ -1,0 +1,197 @@
+"""A whole case as a script.
+
+Public: `render`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from keras_repro.case import ByName, Case, InOrder, Like, One
+from keras_repro.oracle import Expectation, expected, leeway
+from keras_repro.script.data import call_lines, data_lines
+from keras_repro.script.forms import given
+from keras_repro.script.layout import (
+    After,
+    Node,
+    call,
+    dictionary,
+    docstring,
+    listed,
+    literal,
+    statement,
+)
+from keras_repro.script.model import helpers, imports, model_lines, saved_lines, standing
+
+__all__ = ["render"]
+
+_HEAD: Final = """\
+{summary}
+
+{imports}
+
+try:
+    import keras
+    import numpy as np{more}
+except Exception as error:
+    print("Keras cannot be imported here:", repr(error))
+    sys.exit(125)
+
+
+"""
+
+_REFUSED: Final = """\
+except Exception as error:
+    print("Keras refuses it, and no rule says that it must not:", repr(error))
+    sys.exit(0)
+"""
+
+_TAIL: Final = """\
+wrong = False
+for name in expected | observed:
+    want, got = expected.get(name, "-"), observed.get(name, "-")
+    if "-" in (want, got):  # not every release reports the loss of each output
+        good = want == "-" or name.endswith("_loss")
+    else:
+        good = np.isclose(got, want, rtol=1e-5)
+    print(f"{name!r:10} expected {want!s:8} observed {got}", "" if good else "<- wrong")
+    wrong = wrong or not good
+sys.exit(1 if wrong else 0)
+"""
+
+_PREDICTIONS: Final = """\
+wrong = False
+for name, want in expected.items():
+    got = observed[name]
+    good = np.isclose(got, want, rtol=1e-5)
+    print(f"{name!r:10} expected {want!s:8} observed {got}", "" if good else "<- wrong")
+    wrong = wrong or not good
+sys.exit(1 if wrong else 0)
+"""
+
+
+def render(case: Case) -> str:
+    """Return the program that shows `case`: exit 0 all numbers right, 1 not, 125 no Keras here.
+
+    What Keras raises is not caught: the traceback is shown, and Python exits with 1. Only where no
+    rule allows what the case does is a refusal right: the program says so, and exits with 0.
+    """
+    refusable = bool(leeway(case))
+    indent = 4 if refusable else 0
+    numbers = expected(case)
+    metrics = [one for one in numbers if one.required and one.name != "loss"]
+    losses = [one for one in numbers if one not in metrics]
+    dataset = case.data == "dataset"
+    lines = [
+        _HEAD.format(
+            summary=_summary(case),
+            imports="\n".join(imports(case)),
+            more="\n    import tensorflow as tf" if dataset else "",
+        ),
+        helpers(case),
+        standing(case),
+        "try:\n" if refusable else "",
+        *model_lines(case, indent),
+    ]
+    if not case.predicting:
+        lines.append(_statement(case, indent))
+    lines += saved_lines(case, indent)
+    lines += data_lines(case, indent)
+    lines += call_lines(case, indent)
+    lines.append(_REFUSED if refusable else "")
+    if losses:
+        lines.append(statement("expected = ", _numbers(losses)))
+    if metrics:
+        lines.append(statement("expected |= " if losses else "expected = ", _numbers(metrics)))
+    lines.append(_PREDICTIONS if case.predicting else _TAIL)
+    return "".join(lines)
+
+
+def _statement(case: Case, indent: int) -> str:
+    """`model.compile(...)`."""
+    assert case.loss is not None
+    compiled: list[Node | str] = []
+    if _untrained(case):
+        compiled.append("optimizer=keras.optimizers.SGD(0.0)")
+    compiled.append(After("loss=", given(case, case.loss, lambda name: _loss(case, name))))
+    if case.loss_weights is not None:
+        compiled.append(After("loss_weights=", given(case, case.loss_weights, repr)))
+    for field in ("metrics", "weighted_metrics"):
+        form = getattr(case, field)
+        if form is not None:
+            shown = given(case, form, lambda names: _metrics(case, names))
+            compiled.append(After(f"{field}=", shown))
+    if case.eager:
+        compiled.append("run_eagerly=True")
+    if case.steps_per_execution > 1:
+        compiled.append(f"steps_per_execution={case.steps_per_execution}")
+    if case.jit:
+        compiled.append("jit_compile=True")
+    return statement("", call("model.compile", *compiled), indent)
+
+
+def _untrained(case: Case) -> bool:
+    """Whether training must change nothing, for the numbers of a later batch to be the same."""
+    if case.entry == "validation":
+        return True
+    later = case.batches > 1 or case.before is not None
+    return later and case.entry in ("fit", "train_on_batch")
+
+
+_CLASSES: Final = {"mse": "MeanSquaredError", "mae": "MeanAbsoluteError"}
+_FUNCTIONS: Final = {"mse": "mean_squared_error", "mae": "mean_absolute_error"}
+
+
+def _loss(case: Case, name: str) -> str:
+    if case.spelling == "object" and name in _CLASSES:
+        return f"keras.losses.{_CLASSES[name]}()"
+    if case.spelling == "function" and name in _FUNCTIONS:
+        return f"keras.losses.{_FUNCTIONS[name]}"
+    return literal(name)
+
+
+def _metric(case: Case, name: str) -> str:
+    if case.spelling == "object" and name in _CLASSES:
+        return f'keras.metrics.{_CLASSES[name]}(name="{name}")'
+    return literal(name)
+
+
+def _metrics(case: Case, names: tuple[str, ...] | str) -> Node | str:
+    if isinstance(names, str):
+        return _metric(case, names)
+    return listed(_metric(case, name) for name in names)
+
+
+def _numbers(numbers: Iterable[Expectation]) -> Node:
+    return dictionary((one.name, repr(one.value)) for one in numbers)
+
+
+_KINDS: Final = {One: "one", InOrder: "list", ByName: "dict", Like: "nested"}
+
+
+def _summary(case: Case) -> str:
+    """One line on what the program shows: no names, they are user strings and stand below."""
+    words = [f"{case.container} outputs" if case.container != "tensor" else "one output"]
+    if case.model != "functional":
+        words[0] = f"{case.model}, {words[0]}"
+    if case.inputs is not None:
+        words.append(f"{case.inputs.container} inputs fed a {_kind(case.inputs.fed)}")
+    for word, form in (
+        ("loss", case.loss),
+        ("weights", case.loss_weights),
+        ("metrics", case.metrics),
+        ("weighted metrics", case.weighted_metrics),
+        ("targets", case.targets),
+        ("sample weights", case.sample_weight),
+    ):
+        if form is not None:
+            words.append(f"{_kind(form)} {word}")
+    if case.trip != "none":
+        words.append(f"after {case.trip}")
+    return docstring(f"Keras: {', '.join(words)}.")
+
+
+def _kind(form: object) -> str:
+    kind = getattr(form, "kind", "")
+    return kind or _KINDS[type(form)]

@@ -1,0 +1,89 @@
+"""Keras: nested outputs, tuple inputs fed a defaultdict, nested loss, nested
+weighted metrics, nested targets, one sample weights, after save.
+"""
+
+import os
+import sys
+import tempfile
+from collections import OrderedDict, defaultdict
+
+try:
+    import keras
+    import numpy as np
+except Exception as error:
+    print("Keras cannot be imported here:", repr(error))
+    sys.exit(125)
+
+
+def output(name, value, units=1):  # x is zero, and this its bias
+    bias = keras.initializers.Constant(value)
+    return keras.layers.Dense(units, kernel_initializer="ones", bias_initializer=bias, name=name)(x)
+
+
+first = keras.Input((1,), name="j")
+second = keras.Input((1,), name="i")
+inputs = (first, second)
+x = keras.layers.Add()(
+    [
+        keras.layers.Rescaling(1.0, offset=-21.0)(first),
+        keras.layers.Rescaling(10.0)(second),
+    ],
+)
+try:
+    model = keras.Model(
+        inputs,
+        OrderedDict(
+            {
+                "$b": output("p", 25.0),
+                "a": (output("r", 10.0, units=2), [output("q", 7.0)]),
+            },
+        ),
+    )
+    model.compile(
+        loss=OrderedDict(
+            {
+                "a": [None, (keras.losses.MeanAbsoluteError(),)],
+                "$b": keras.losses.MeanSquaredError(),
+            },
+        ),
+        weighted_metrics=OrderedDict(
+            {
+                "$b": [keras.metrics.MeanAbsoluteError(name="mae")],
+                "a": (keras.metrics.MeanSquaredError(name="mse"), [None]),
+            },
+        ),
+        run_eagerly=True,
+    )
+    path = os.path.join(tempfile.mkdtemp(), "model.keras")
+    model.save(path)
+    model = keras.models.load_model(path)
+    y = OrderedDict(
+        {
+            "$b": np.array([[20.0], [21.0]]),
+            "a": (np.array([[28.0, 28.0], [29.0, 29.0]]), [np.array([[3.0], [4.0]])]),
+        },
+    )
+    w = np.array([3.0, 1.0])
+    x = defaultdict(None, {"i": np.full((2, 1), 2.0), "j": np.full((2, 1), 1.0)})
+
+    def batches():
+        for _ in range(2):
+            yield x, y, w
+
+    model.evaluate(batches(), verbose=0)
+    observed = model.evaluate(batches(), verbose=0, return_dict=True)
+except Exception as error:
+    print("Keras refuses it, and no rule says that it must not:", repr(error))
+    sys.exit(0)
+expected = {"loss": 53.0}
+expected |= {"p_mae": 4.75, "r_mse": 333.25}
+wrong = False
+for name in expected | observed:
+    want, got = expected.get(name, "-"), observed.get(name, "-")
+    if "-" in (want, got):  # not every release reports the loss of each output
+        good = want == "-" or name.endswith("_loss")
+    else:
+        good = np.isclose(got, want, rtol=1e-5)
+    print(f"{name!r:10} expected {want!s:8} observed {got}", "" if good else "<- wrong")
+    wrong = wrong or not good
+sys.exit(1 if wrong else 0)
