@@ -44,7 +44,8 @@ def _metrics_of(given: object, index: int, name: str) -> tuple[str, ...]:
 def _reference(case: Case) -> tuple[dict[str, float], dict[str, float]]:
     """The numbers that must be reported, and those that may be, written a second time."""
     if case.predicting:
-        return {output.name: output.predicts for output in case.outputs}, {}
+        kept = ["model.input", "model.output"] if case.compared else []
+        return {o.name: o.predicts for o in case.outputs} | dict.fromkeys(kept, 1.0), {}
     total, parts, metrics = np.float32(0), {}, {}
     many = len(case.outputs) > 1
     for index, output in enumerate(case.outputs):

@@ -59,9 +59,11 @@ def plain_model(case: Case) -> Iterator[dict[str, Any]]:
         "chained": False,
         "inputs": None,
         "model": "functional",
+        "heads": "list",
         "spelling": "string",
     }
     yield plain
+    yield {"model": "functional", "heads": "list"}
     yield from ({name: value} for name, value in plain.items())
 
 
@@ -210,9 +212,15 @@ def plain_loss(case: Case) -> Iterator[dict[str, Any]]:
 
 
 def plain_targets(case: Case) -> Iterator[dict[str, Any]]:
-    """Give a list of targets."""
+    """Give a list of targets; a dict of them where the outputs are a dict, as every guide does."""
     for field in ("targets", "before"):
-        yield from ({field: plainer} for plainer in _plainer(case, getattr(case, field)))
+        given = getattr(case, field)
+        if not is_dict(case.container):
+            yield from ({field: plainer} for plainer in _plainer(case, given))
+        elif isinstance(given, ByName):
+            yield {field: _in_order_of(case, given)}
+        elif isinstance(given, InOrder):
+            yield {field: ByName(tuple(zip(case.names, given.values, strict=True)))}
 
 
 def plain_weights(case: Case) -> Iterator[dict[str, Any]]:

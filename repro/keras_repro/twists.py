@@ -431,7 +431,9 @@ def architecture(draw: Draw, case: Case) -> Case:
     model = draw(st.sampled_from(choices))
     if model == "sequential":
         case = bare_target(draw, case)
-    return case.but(model=model)
+    heads = draw(st.sampled_from(("list", "dict"))) if model == "subclass" else "list"
+    trip = draw(st.sampled_from(("none", "weights"))) if model == "subclass" else case.trip
+    return case.but(model=model, heads=heads, trip=trip)
 
 
 def trip(draw: Draw, case: Case) -> Case:

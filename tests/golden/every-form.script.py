@@ -30,15 +30,19 @@ x = keras.layers.Add()(
     ],
 )
 try:
-    model = keras.Model(
-        inputs,
-        OrderedDict(
-            {
-                "$b": output("p", 25.0),
-                "a": (output("r", 10.0, units=2), [output("q", 7.0)]),
-            },
-        ),
-    )
+    try:
+        model = keras.Model(
+            inputs,
+            OrderedDict(
+                {
+                    "$b": output("p", 25.0),
+                    "a": (output("r", 10.0, units=2), [output("q", 7.0)]),
+                },
+            ),
+        )
+    except ValueError as error:
+        print("This Keras makes no such model:", repr(error))
+        sys.exit(125)
     model.compile(
         loss=OrderedDict(
             {

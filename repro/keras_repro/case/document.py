@@ -24,6 +24,7 @@ from keras_repro.case.model import (
     Container,
     Data,
     Entry,
+    Heads,
     Input,
     Inputs,
     Output,
@@ -287,6 +288,7 @@ READ: Final[Mapping[str, Callable[[_Field], Any]]] = {
     "model": lambda entry: entry.one_of(get_args(Architecture)),
     "trip": lambda entry: entry.one_of(get_args(Trip)),
     "inner": _Field.boolean,
+    "heads": lambda entry: entry.one_of(get_args(Heads)),
     "chained": _Field.boolean,
 }
 """What reads each field of a case."""

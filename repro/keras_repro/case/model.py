@@ -22,6 +22,7 @@ __all__ = [
     "Container",
     "Data",
     "Entry",
+    "Heads",
     "Input",
     "Inputs",
     "Metrics",
@@ -51,10 +52,12 @@ PREDICTIONS: Final = ("call", "predict", "symbolic call")
 """The entries that are given no targets, and whose numbers are the predictions."""
 LOOPS: Final = ("evaluate", "fit", "evaluate as list", "validation")
 """The entries that go through many batches, of any kind of data."""
-Data = Literal["arrays", "dataset", "generator", "PyDataset"]
+Data = Literal["arrays", "dataset", "generator", "PyDataset", "PyDataset of lists"]
 Architecture = Literal["functional", "functional subclass", "subclass", "sequential"]
 Trip = Literal["none", "config", "clone", "save", "weights"]
 """What the model goes through before it is used."""
+Heads = Literal["list", "dict"]
+"""What holds the layers of a subclassed model; a dict is filled in another order to load them."""
 Spelling = Literal["string", "object", "function"]
 """How losses and metrics are written: `"mse"`, `MeanSquaredError()`, `mean_squared_error`."""
 
@@ -159,6 +162,7 @@ class Case:
     trip: Trip = "none"
     inner: bool = False
     """The input goes through a compiled model, which changes nothing."""
+    heads: Heads = "list"
     chained: bool = False
     """Each output is made of the one before it, which so is an inner tensor, too."""
 
@@ -172,6 +176,8 @@ class Case:
             raise ValueError(f"outputs: {len(self.outputs)} of them cannot be a single tensor")
         if self.model == "sequential" and self.container != "tensor":
             raise ValueError("model: a sequential one has a single tensor as its output")
+        if self.heads != "list" and self.model != "subclass":
+            raise ValueError(f"heads: a {self.model} model holds no layers of its own")
         if self.inputs is not None:
             layers = [output.layer for output in self.outputs]
             only(layers + [one.layer for one in self.inputs.members], "the layers and inputs")
@@ -208,6 +214,11 @@ class Case:
     def names(self) -> tuple[str, ...]:
         """The names of the outputs, in the order in which the model is given them."""
         return tuple(output.name for output in self.outputs)
+
+    @property
+    def compared(self) -> bool:
+        """Whether the model is held against what it was before its round trip, as well."""
+        return self.predicting and self.trip in ("config", "clone", "save")
 
     @property
     def predicting(self) -> bool:

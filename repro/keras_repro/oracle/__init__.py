@@ -9,7 +9,7 @@ rests on rules, and on no more of them than it needs: a wrong one breaks one of 
 rule, and `promise` what may be judged at all, and how strictly. Pure.
 """
 
-from keras_repro.oracle.numbers import Expectation, Wire, expected, wiring
+from keras_repro.oracle.numbers import KEPT, Expectation, Wire, expected, wiring
 from keras_repro.oracle.promise import doubts, leeway, promised
 from keras_repro.oracle.rules import (
     leading_rule,
@@ -24,6 +24,7 @@ from keras_repro.oracle.values import CONSTANTS, FUNCTIONS, Constants, number, s
 __all__ = [
     "CONSTANTS",
     "FUNCTIONS",
+    "KEPT",
     "Constants",
     "Expectation",
     "Wire",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from keras_bisect.errors import UsageError
 from keras_repro.case import ByName, Case, Form, One
@@ -22,7 +22,10 @@ from keras_repro.oracle.rules import (
 )
 from keras_repro.oracle.values import scored
 
-__all__ = ["Expectation", "Wire", "expected", "wiring"]
+__all__ = ["KEPT", "Expectation", "Wire", "expected", "wiring"]
+
+KEPT: Final = ("model.input", "model.output")
+"""What a model must hold in the same kind of container after a round trip."""
 
 T = TypeVar("T")
 
@@ -118,7 +121,11 @@ def expected(case: Case) -> tuple[Expectation, ...]:
     context = context_rules(case)
     if case.predicting:
         rules = ordered(context)
-        return tuple(Expectation(wire.name, wire.predicts, rules, True) for wire in wires)
+        values = {wire.name: wire.predicts for wire in wires}
+        if case.compared:
+            # One stands for yes: what held the inputs and outputs holds them still.
+            values |= dict.fromkeys(KEPT, 1.0)
+        return tuple(Expectation(name, value, rules, True) for name, value in values.items())
     many = len(wires) > 1
     losses, targets = loss_rules(case), target_rules(case)
     relied = ordered(losses, targets, weight_rules(case), sample_rules(case), context)

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 
 from keras_repro.case import ByName, Case, InOrder, Like, One, is_dict
 from keras_repro.oracle.numbers import named, wiring
-from keras_repro.oracle.rules import extra_keys, odd_dicts, partial
+from keras_repro.oracle.rules import extra_keys, nest_kinds, odd_dicts, partial
 
 __all__ = ["doubts", "leeway", "promised"]
 
@@ -70,6 +70,8 @@ def promised(case: Case) -> bool:
     if not partial(case):
         return True
     # Which of the targets in a list would be left out is not said.
+    if any(not is_dict(kind) for kind in nest_kinds(case)):
+        return False
     if isinstance(case.targets, InOrder) or isinstance(case.sample_weight, InOrder):
         return False
     lists = (InOrder, Like)
@@ -93,6 +95,11 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "a dict of another kind"
     if case.container == "namedtuple":
         yield "a namedtuple of outputs"
+    if is_dict(case.container):
+        # Of losses and loss weights the functional guide says it; of these it is our reading.
+        for field in ("targets", "metrics", "weighted_metrics"):
+            if isinstance(getattr(case, field), InOrder):
+                yield f"a list of {field} for a dict of outputs"
     if isinstance(case.sample_weight, InOrder | ByName | Like):
         yield "sample weights of each output"
     if case.class_weight is not None:
@@ -101,6 +108,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "weighted metrics"
     if case.entry == "compute_loss":
         yield "compute_loss"
+    if case.data == "PyDataset of lists":
+        yield "a batch that is a list"
     if isinstance(case.loss_weights, Like):
         yield "nested loss weights"
     if case.nest is not None and case.metrics is not None:
@@ -152,12 +161,13 @@ def _leeway(case: Case) -> Iterator[str]:
     swapped = [isinstance(given, Like) and given.swapped for _, given in case.forms()]
     if any(swapped):
         yield "a tuple for a list inside a nest"
-    batched = case.data in ("generator", "PyDataset")
+    batched = case.data in ("generator", "PyDataset", "PyDataset of lists")
     if batched and inputs is not None and isinstance(inputs.fed, InOrder):
         yield "a list of inputs in a batch"
     if case.class_weight is not None and not isinstance(case.targets, One):
         yield "class weights and targets in a container"
-    if batched and isinstance(case.targets, InOrder) and case.targets.kind == "list":
+    lists = isinstance(case.targets, InOrder) and case.targets.kind == "list"
+    if batched and (lists or "list" in nest_kinds(case)):
         yield "a list of targets in a batch"
 
 
@@ -182,6 +192,8 @@ def _sliceable(case: Case) -> bool:
 
 def _listed(case: Case) -> bool:
     """Whether the order of the metrics, as compiled, is that of the outputs in every reading."""
+    if not any(wire.metrics or wire.weighted for wire in wiring(case)):
+        return False  # then it is no list, for one output
     for given in (case.metrics, case.weighted_metrics):
         if not isinstance(given, ByName):
             continue

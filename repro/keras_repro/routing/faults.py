@@ -54,16 +54,14 @@ class Fault:
 
     @property
     def strength(self) -> Strength:
-        """That of the rule. But that a list follows the order in which a dict of outputs was
-        written is said of losses and weights alone (functional guide); of the others it is our
-        reading.
-        """
-        ours = self.given in ("list targets, dict outputs", "list metrics, dict outputs")
-        return "inconsistent" if ours or self.doubtful else strongest([self.rule])
+        """That of the rule, where nothing in the case is in doubt."""
+        return "inconsistent" if self.doubtful else strongest([self.rule])
 
     @property
     def sentences(self) -> tuple[str, ...]:
         """The fault in words, one sentence an output."""
+        if self.how == "other container":
+            return tuple(f"{what} is in another container than before" for what, _ in self.went)
         if self.how == "inner model":
             return ("the loss that is reported is that of the compiled model inside",)
         if self.how == "unexplained":
@@ -152,13 +150,15 @@ def fault(
     if how == "key order":
         rule = "R17"
     rule = leading_rule(case) or rule
-    return Fault(component, how, rule, _given(case, component), went, bool(doubts(case)))
+    return Fault(component, how, rule, _given(case, component, how), went, bool(doubts(case)))
 
 
-def _given(case: Case, component: Component) -> str:
+def _given(case: Case, component: Component, how: How) -> str:
     outputs = {"dict": "dict outputs", "nested": "nested outputs"}.get(
         "dict" if is_dict(case.container) else case.container, "list outputs"
     )
+    if how == "other container":
+        return "after a round trip"
     if case.inner and component == "total":
         return "compiled model inside"
     if component == "input" and case.inputs is not None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from keras_repro.case import Case, One
-from keras_repro.oracle import FUNCTIONS, Wire, expected, wiring
+from keras_repro.oracle import FUNCTIONS, KEPT, Wire, expected, wiring
 from keras_repro.routing.faults import Component, Fault, Routing, fault, faults_of
 from keras_repro.routing.ways import Order, feedings, loss_wirings, wirings
 
@@ -78,6 +78,13 @@ def _prediction_faults(
             )
         return None if -1 in order else tuple(order)
 
+    lost = tuple(
+        fault(case, "prediction", "other container", ((name, None),))
+        for name in (KEPT if case.compared else ())
+        if observed.get(name) != 1.0
+    )
+    if lost:
+        return lost
     order = found(0.0)
     if order is not None:
         return faults_of(case, wires, ("prediction",), (order,))

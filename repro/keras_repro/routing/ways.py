@@ -22,10 +22,12 @@ How = Literal[
     "one for all",
     "left out",
     "inner model",
+    "other container",
     "unexplained",
 ]
 """`closed up`: each None of a list was dropped, and what stood behind it moved up. `inner
-model`: the number is that of a compiled model inside."""
+model`: the number is that of a compiled model inside. `other container`: what held the inputs, or
+the outputs, is another thing than before."""
 
 Order = tuple[int, ...]
 """Whose share each output was given: output i was given that of output order[i]."""

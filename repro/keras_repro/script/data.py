@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from keras_repro.case import ByName, Case, Form, InOrder, One, is_dict
-from keras_repro.oracle import expected
+from keras_repro.oracle import KEPT, expected
 from keras_repro.script.forms import given
 from keras_repro.script.layout import After, Node, call, dictionary, listed, literal, statement
 
@@ -41,6 +41,7 @@ def data_lines(case: Case, indent: int) -> Iterator[str]:
         yield f"{margin}    for _ in range({case.batches}):\n"
         yield f"{margin}        yield {batch}\n{apart}"
     else:
+        batch = f"[{batch}]" if case.data == "PyDataset of lists" else batch
         apart = "\n" if indent else "\n\n"
         yield f"{apart}{margin}class Batches(keras.utils.PyDataset):\n"
         yield f"{margin}    def __len__(self):\n{margin}        return {case.batches}\n\n"
@@ -109,7 +110,7 @@ def _passed(case: Case, targets: Node | str) -> list[Node | str]:
 
 
 def _source(case: Case) -> str:
-    return {"dataset": "data", "generator": "batches()", "PyDataset": "Batches()"}[case.data]
+    return {"dataset": "data", "generator": "batches()"}.get(case.data, "Batches()")
 
 
 def _values(form: Form[float]) -> Iterator[float]:
@@ -148,6 +149,10 @@ def _prediction(case: Case, indent: int) -> Iterator[str]:
         for name, path in zip(case.names, _paths(case), strict=True)
     )
     yield statement("observed = ", shown, indent)
+    if case.compared:
+        for name in KEPT:
+            kept = f"type({name}) is type({name.replace('model', 'made')})"
+            yield f'{margin}observed["{name}"] = float({kept})\n'
 
 
 def _paths(case: Case) -> Iterator[str]:
@@ -177,7 +182,7 @@ def _fed(case: Case, shown: Any) -> Node | str:
 
 def _rows(case: Case) -> int:
     """Rows of an array: those of all batches, or of one where batches are made one by one."""
-    return 2 if case.data in ("generator", "PyDataset") else 2 * case.batches
+    return 2 if case.data not in ("arrays", "dataset") else 2 * case.batches
 
 
 def _targets(case: Case, form: Form[float]) -> Any:

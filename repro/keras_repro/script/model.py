@@ -124,19 +124,33 @@ def standing(case: Case) -> str:
 
 
 def _class(case: Case) -> str:
-    scale = ", scale" if case.trip == "weights" else ""
-    heads = [_output(one, "head", scaled=bool(scale)) for one in case.outputs]
+    parameters = (", scale" if case.trip == "weights" else "") + _by_key(case, ", order")
+    heads = [_output(one, "head", scaled=case.trip == "weights") for one in case.outputs]
     returned = _held(case, [f"heads[{index}]" for index in range(len(heads))])
+    if case.heads == "dict":
+        made = statement("heads = ", dictionary(zip(case.names, heads, strict=True)), 8)
+        made += "        self.heads = {name: heads[name] for name in order}\n"
+        names = listed(literal(name) for name in case.names)
+        called = statement("heads = [self.heads[name](x) for name in ", names, 8, "]")
+    else:
+        made = statement("self.heads = ", listed(heads), 8)
+        called = "        heads = [head(x) for head in self.heads]\n"
     return (
         "class Model(keras.Model):\n"
-        f"    def __init__(self{scale}):\n"
+        f"    def __init__(self{parameters}):\n"
         "        super().__init__()\n"
-        + statement("self.heads = ", listed(heads), 8)
-        + "\n    def call(self, x):\n"
-        "        heads = [head(x) for head in self.heads]\n"
-        + statement("return ", returned, 8)
-        + "\n\n"
+        f"{made}\n"
+        "    def call(self, x):\n"
+        f"{called}" + statement("return ", returned, 8) + "\n\n"
     )
+
+
+def _by_key(case: Case, shown: str) -> str:
+    return shown if case.heads == "dict" else ""
+
+
+def _order(case: Case, names: Sequence[str]) -> str:
+    return _by_key(case, ", [" + ", ".join(map(literal, names)) + "]")
 
 
 def model_lines(case: Case, indent: int) -> Iterator[str]:
@@ -144,17 +158,19 @@ def model_lines(case: Case, indent: int) -> Iterator[str]:
     margin = " " * indent
     if case.trip == "weights":
         made = "Model" if case.model == "subclass" else "build"
-        yield f"{margin}model = {made}(1.0)\n"
+        yield f"{margin}model = {made}(1.0{_order(case, case.names)})\n"
         if case.model == "subclass":
             yield f"{margin}model(np.zeros((2, 1)))\n"
         yield f'{margin}path = os.path.join(tempfile.mkdtemp(), "model.weights.h5")\n'
         yield f"{margin}model.save_weights(path)\n"
-        yield f"{margin}model = {made}(0.0)\n"
+        yield f"{margin}model = {made}(0.0{_order(case, case.names[::-1])})\n"
         if case.model == "subclass":
             yield f"{margin}model(np.zeros((2, 1)))\n"
         yield f"{margin}model.load_weights(path)\n"
         return
     yield from _built(case, "model = ", indent, scaled=False)
+    if case.compared:
+        yield f"{margin}made = model\n"
     if case.trip == "config":
         yield f"{margin}model = type(model).from_config(model.get_config())\n"
     elif case.trip == "clone":
@@ -174,7 +190,7 @@ def saved_lines(case: Case, indent: int) -> Iterator[str]:
 
 def _built(case: Case, before: str, indent: int, *, scaled: bool) -> Iterator[str]:
     if case.model == "subclass":
-        yield f"{' ' * indent}{before}Model()\n"
+        yield f"{' ' * indent}{before}Model({_order(case, case.names)[2:]})\n"
         return
     if case.model == "sequential":
         head = _output(case.outputs[0], "head", scaled=scaled)
