@@ -17,7 +17,9 @@ except Exception as error:
 
 def output(name, value, units=1):  # x is zero, and this its bias
     bias = keras.initializers.Constant(value)
-    return keras.layers.Dense(units, kernel_initializer="ones", bias_initializer=bias, name=name)(x)
+    return keras.layers.Dense(
+        units, kernel_initializer="ones", bias_initializer=bias, name=name
+    )(x)
 
 
 first = keras.Input((1,), name="j")
