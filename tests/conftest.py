@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -9,7 +11,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from keras_bisect.builds.store import Source
+from keras_bisect.probe.prober import Start
 from local_index import LocalIndex
+from probing import STARTS, fake_keras, survivors
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("anywhere", deadline=None)
@@ -48,3 +53,26 @@ def local_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalIndex]:
 def real_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache folder for the tests that fetch from the real index."""
     return tmp_path_factory.mktemp("real-cache")
+
+
+@pytest.fixture
+def nothing_is_left() -> Iterator[None]:
+    """No test leaves a process or a folder behind."""
+    yield
+    assert not survivors()
+    assert not list(Path(tempfile.gettempdir()).glob(f"keras-probe-{os.getpid()}-*"))
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Source:
+    """A Keras of a few lines."""
+    return fake_keras(tmp_path / "build")
+
+
+@pytest.fixture(params=STARTS)
+def start(request: pytest.FixtureRequest) -> Start:
+    """Both ways to start a script."""
+    if request.param == "fork" and not hasattr(os, "fork"):
+        pytest.skip("this system cannot fork")
+    chosen: Start = request.param
+    return chosen

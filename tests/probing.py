@@ -12,7 +12,8 @@ import psutil
 
 from keras_bisect.builds.build import Build
 from keras_bisect.builds.store import Source
-from keras_bisect.probe.prober import Script
+from keras_bisect.outcome import Outcome, Tree
+from keras_bisect.probe.prober import Prober, Script, Start
 
 TREE = """
 try:
@@ -22,6 +23,8 @@ except ImportError:
 else:
     from keras.src.tree import optree_impl
 """
+
+STARTS: list[Start] = ["fork", "fresh"]
 
 
 def fake_keras(root: Path, *, init: str = "", version: str = "3.5.0", **modules: str) -> Source:
@@ -67,3 +70,18 @@ def survivors(*, within: float = 5.0) -> list[psutil.Process]:
         if not left or time.monotonic() > end:
             return left
         time.sleep(0.05)
+
+
+def probe(
+    text: str | Script,
+    source: Source,
+    start: Start = "fork",
+    tree: Tree = "optree",
+    *,
+    timeout: float = 60.0,
+    memory: int = 4 << 30,
+) -> Outcome:
+    """One probe, by a prober of its own."""
+    given = script(text) if isinstance(text, str) else text
+    with Prober(start=start, timeout=timeout, memory=memory, jobs=1) as prober:
+        return prober.run(given, source, tree)

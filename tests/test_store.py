@@ -22,6 +22,7 @@ from keras_bisect.builds.index import Index
 from keras_bisect.builds.store import Source, Store, cache_folder
 from keras_bisect.errors import HarnessError, NotCached, Unreachable, UsageError
 from local_index import LocalIndex, tree, wheel_bytes
+from probing import fake_keras
 
 MODULE = "VALUE = {}\n\ndef raises():\n    raise KeyError('here')\n"
 
@@ -457,6 +458,23 @@ def test_threads_share_one_store(tmp_path: Path, local_index: LocalIndex) -> Non
         assert source.build == build
         assert_right(source, tree(build.name))
     assert local_index.downloads() == 8
+
+
+def test_scratch_folders_go_with_their_owner(tmp_path: Path) -> None:
+    """Without it each killed bisect would leave a Keras, and a lock, in the cache for ever."""
+    source = fake_keras(tmp_path / "folder")
+    cache = tmp_path / "cache"
+    text = "import os, pathlib; from keras_bisect.builds.workplace import Workplace\n"
+    text += f"Workplace(pathlib.Path({str(cache)!r})).scratch(); os._exit(0)"
+    subprocess.run([sys.executable, "-c", text], check=True)
+    (cache / "locks" / "scratch-0.lock").touch()
+    assert list((cache / "tmp").iterdir()) and len(list((cache / "locks").iterdir())) == 2
+    with Store(cache) as store:
+        assert not list((cache / "tmp").iterdir()) and not list((cache / "locks").iterdir())
+        overlay = store.overlay(source, source, ())
+        with Store(cache):
+            # Its owner lives.
+            assert overlay.path.exists()
 
 
 def test_a_killed_run_leaves_nothing_in_the_way(tmp_path: Path, local_index: LocalIndex) -> None:

@@ -22,13 +22,12 @@ from keras_bisect.builds.manifest import snapshot
 from keras_bisect.errors import HarnessError
 from keras_bisect.outcome import Outcome
 from keras_bisect.probe.host import Fault, Job, Said
+from keras_bisect.probe.starting import WARMING
 
 if TYPE_CHECKING:
     from keras_bisect.builds.store import Source
     from keras_bisect.probe.prober import Prober, Script
 
-WARMING = 300.0
-"""Seconds until a host begins: TensorFlow may have to be imported, on a machine that is busy."""
 MARGIN = 30.0
 """Seconds a host may take beyond the time of its script; it counts that time itself."""
 SLICE = 1.0

@@ -9,7 +9,7 @@ import contextlib
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -77,27 +77,25 @@ def in_parallel(
     with ThreadPoolExecutor(limit) as pool:
         try:
             while True:
-                try:
-                    one = told.get(block=len(running) == limit or (exhausted and bool(running)))
-                except Empty:
-                    if exhausted:
-                        return
-                    # This may take its time, as a build is fetched: what there was came first.
-                    job = next(waiting, None)
-                    if job is None:
-                        exhausted = True
-                        continue
+                full = len(running) == limit or (exhausted and bool(running))
+                if full or not told.empty():
+                    one = told.get()
+                    if isinstance(one, tuple):
+                        yield from one
+                    else:
+                        running.discard(one)
+                        one.result()
+                elif exhausted:
+                    return
+                # To take one may take its time, as a build is fetched: what there was came first.
+                elif (job := next(waiting, None)) is None:
+                    exhausted = True
+                else:
                     future = pool.submit(job, emit)
                     running.add(future)
                     future.add_done_callback(told.put)
-                    continue
-                if isinstance(one, tuple):
-                    yield from one
-                else:
-                    running.discard(one)
-                    one.result()
-        finally:
-            if running:
-                for future in running:
-                    future.cancel()
-                stop()
+        except BaseException:
+            for future in running:
+                future.cancel()
+            stop()
+            raise

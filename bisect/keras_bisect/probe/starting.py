@@ -34,6 +34,10 @@ SCRATCH = "keras-probe-"
 """The working folders of one `Prober` are in `<temporary folder>/keras-probe-<its process>-…`."""
 SERVER = "keras-warm-"
 """The address of the warm process is in `<temporary folder>/keras-warm-<its toolkit>-…`."""
+WARMING = 300.0
+"""Seconds in which TensorFlow is imported, on a machine that is busy."""
+ANSWERING = 30.0
+"""Seconds in which a warm process forks."""
 ADDRESS_LIMIT = 80
 """Characters of a folder whose sockets have an address: some 100 are allowed, with their names."""
 
@@ -94,7 +98,7 @@ def start(fork: bool, target: Callable[..., None], spec: Any) -> tuple[BaseProce
         target=target, args=(there, spec), daemon=False
     )
     try:
-        with _starting, _bare_main(), _shielded():
+        with _starting, _bare_main(), _shielded(), _in_time(fork):
             process.start()
     except BaseException:
         here.close()
@@ -106,12 +110,37 @@ def start(fork: bool, target: Callable[..., None], spec: Any) -> tuple[BaseProce
     return process, here
 
 
+@contextlib.contextmanager
+def _in_time(fork: bool) -> Iterator[None]:
+    """End a warm process that does not answer: nobody could be told to wait no longer."""
+    if not fork:
+        yield
+        return
+    from multiprocessing import forkserver
+
+    forkserver.ensure_running()
+    server = _server()
+    seconds = ANSWERING if server in _answered else WARMING
+    timer = threading.Timer(seconds, _kill, (server,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
 def abandon_warming() -> None:
     """End a warm process that is not warm yet: who waits for it has an error at once."""
     server = _server()
-    if server is not None and server not in _answered:
+    if server not in _answered:
+        _kill(server)
+
+
+def _kill(pid: int | None) -> None:
+    if pid is not None:
         with contextlib.suppress(ProcessLookupError):
-            os.kill(server, signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
 
 
 def _server() -> int | None:

@@ -101,7 +101,8 @@ class Reports:
         self._left -= 1
         with contextlib.suppress(ValueError, TypeError, RecursionError):
             # Cut off when the process was killed, or written by who knows the word.
-            for key, value in json.loads(line[len(self._token) :]).items():
+            report = json.loads(line[len(self._token) :])
+            for key, value in report.items() if isinstance(report, dict) else ():
                 self._note(key, value)
 
     def _note(self, key: str, value: Any) -> None:
