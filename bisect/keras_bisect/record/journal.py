@@ -226,22 +226,21 @@ def resume(path: Path, run: Run, listener: Listener = ignore) -> list[Probed]:
         Those of a build with the sources of another are among them (`Probed.same_as`).
 
     Raises:
-        UsageError: only others were searched for: the message names each difference to the last.
+        UsageError: only others were searched for: the message names each difference to the nearest.
         HarnessError: as `read`.
     """
     recorded = read(path) if path.exists() else []
-    last = section(recorded)
-    if not last:
+    runs = [one.event.run for one in recorded if isinstance(one.event, Began)]
+    if not runs:
         listener(Notice(f"{path} holds no search to go on with. This one begins at its beginning."))
         return []
     lines = section(recorded, run)
     if not lines:
-        first = last[0].event
-        assert isinstance(first, Began)
+        changed = min((differences(one, run) for one in reversed(runs)), key=len)
         raise UsageError(
             f"The search in {path} cannot go on, since it would be another one: "
-            f"{'; '.join(differences(first.run, run))}. Ask for the same, or begin anew without "
-            "--resume: probes that still hold are known and are not made again."
+            f"{'; '.join(changed)}. Ask for the same, or begin anew without --resume: "
+            "probes that still hold are known and are not made again."
         )
     return [one.event for one in probes(lines) if one.event.script == run.script]
 

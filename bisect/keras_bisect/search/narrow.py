@@ -27,6 +27,7 @@ from keras_bisect.search.reduce import MOST, smallest
 from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Transition, kind_of
 from keras_bisect.verdict import Verdict, is_exit_code, normalise
+from keras_bisect.wording import counted
 
 __all__ = ["Grain", "narrow_to_files", "narrow_to_nightlies"]
 
@@ -181,7 +182,10 @@ def narrow_to_files(trial: Trial, transition: Transition, last: Build, first: Bu
     before, after = trial.lab.source(last), trial.lab.source(first)
     candidates = changed(before.files, after.files)
     trial.lab.listener(
-        Stage(f"{len(candidates)} changed files between {last} and {first}", len(candidates))
+        Stage(
+            f"{counted(len(candidates), 'changed file')} between {last} and {first}",
+            len(candidates),
+        )
     )
     if not candidates:
         note = f"{last} and {first} have the same sources: Keras' files make no difference."
@@ -217,6 +221,8 @@ def narrow_to_files(trial: Trial, transition: Transition, last: Build, first: Bu
         found = smallest(candidates, flips, suspects=tried_first)
     if found is None:
         note = f"None of the {len(candidates)} changed files, nor all, flip the verdict of {last}."
+        if len(candidates) == 1:
+            note = f"{candidates[0]}, all that changed, does not flip the verdict of {last}."
         if len(candidates) > MOST:
             note = f"No single one of the {len(candidates)} changed files flips the verdict."
         return replace(transition, notes=(*transition.notes, note))

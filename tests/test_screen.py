@@ -1,0 +1,77 @@
+"""Without these, what a person reads could be too long to read, or cut without a word."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
+from keras_bisect.transitions import Culprit, Entry, Place, Transition
+from keras_bisect.verdict import Failure, Verdict, first_look, judge
+from keras_bisect.wording import cut, short
+from keras_repro.screen import failure_of, timeline_summary, transition_lines
+
+SHA, OTHER = "8f5ad1e75b" + "0" * 30, "1e8426b2f5" + "a" * 30
+FILES = tuple(f"keras/src/{letter}.py" for letter in "abcdef")
+FOUND = Transition(
+    "introduced",
+    Verdict.GOOD,
+    Verdict.BAD,
+    Place(commit=OTHER),
+    Place(commit=SHA),
+    culprit=Culprit(SHA, "Sort (#1)", "2024-07-19T12:00:00+00:00", 1, FILES),
+    files=FILES[:1],
+    between=(Entry(f"git:{OTHER}", Verdict.UNTESTABLE, "x" * 200),),
+    notes=(f"git:{OTHER} and {SHA} part at {OTHER}.",),
+)
+
+
+def test_a_change_is_told_in_short_lines() -> None:
+    """Lost: lines of forty digits, and a reason that ends in the middle of a word."""
+    lines = list(transition_lines([FOUND]))
+    assert not [line for line in lines if re.search("[0-9a-f]{11}", line)]
+    touched = ", ".join(FILES[:4])
+    assert any(line.endswith(f"touches {touched}, … (6 files)") for line in lines)
+    assert any(line.endswith("x…)") for line in lines)
+    assert lines[-1].endswith("git:1e8426b2f5 and 8f5ad1e75b part at 1e8426b2f5.")
+
+
+def test_a_timeline_that_is_cut_says_so() -> None:
+    """Lost: half a message would pass for a whole one."""
+    text = timeline_summary([Entry("3.5.0", Verdict.BAD, "y" * 300)], [])
+    assert text.splitlines()[0].endswith("y…") and len(text.splitlines()[0]) == 160
+
+
+@pytest.mark.parametrize(
+    "raised, said",
+    [
+        (Raised("AssertionError", "", line=3), "AssertionError at line 3: assert model.built"),
+        (Raised("AssertionError", " ", line=4), "AssertionError at line 4"),
+        (Raised("StopIteration", "", ("src/a.py:call",)), "StopIteration in src/a.py:call"),
+        (Raised("KeyError", "'a'", ("src/a.py:call",)), "KeyError: 'a'"),
+        (Raised("AssertionError", ""), "AssertionError"),
+    ],
+)
+def test_an_exception_without_words_says_where_it_was_raised(raised: Raised, said: str) -> None:
+    """Lost: `bad: AssertionError`, of a script with twenty of them."""
+    trace = (
+        "Traceback (most recent call last):\n"
+        '  File "/x/repro.py", line 3, in <module>\n'
+        "    assert model.built\n           ^^^^^^^^^^^\nAssertionError\n"
+    )
+    loaded = Loaded("/x/keras/__init__.py", "3.5.0", "optree")
+    outcome = Outcome(Ended.EXIT, 1, 0.5, loaded, raised=raised, stderr=trace)
+    assert first_look(outcome).detail == said
+    failure = Failure.of(outcome)
+    assert judge(outcome, failure).verdict is Verdict.BAD
+    where = raised.frames[-1] if raised.frames else f"line {raised.line}" if raised.line else ""
+    assert failure_of(failure) == str(failure) + (f" ({where})" if where else "")
+
+
+def test_only_whole_names_of_commits_are_shortened() -> None:
+    """Lost: a path or a link in a message would lead nowhere."""
+    for whole in (f"/cache/{SHA}/keras", f"https://x/commit/{SHA}", SHA + "0", f"sha256-{SHA}"):
+        assert short(whole) == whole
+    assert short(f"({SHA}), git:{SHA}.") == "(8f5ad1e75b), git:8f5ad1e75b."
+    assert cut("ab", 2) == "ab" and cut("abc", 2) == "a…"
