@@ -10,11 +10,13 @@ import pytest
 from keras_bisect.builds.build import parse_build
 from keras_bisect.builds.index import Index
 from keras_bisect.builds.store import Source, Store, cache_folder
+from keras_bisect.outcome import Outcome
 from keras_bisect.probe.prober import Prober
 from keras_bisect.verdict import judge
 from keras_repro import strategies
 from keras_repro.case import Case
-from keras_repro.find import Budget, Found, Searched, search
+from keras_repro.find import Budget, Found, Kept, Searched, search
+from keras_repro.reading import AnyCase, explain, render
 from keras_repro.strategies import cases
 from probing import survivors
 from test_case import FOUNDING
@@ -116,6 +118,77 @@ def test_what_is_interrupted_is_kept(prober: Prober, tmp_path: Path) -> None:
     )
     assert found.interrupted
     assert found.findings
+
+
+def test_a_finding_says_when_it_comes_and_what_passes_beside_it(
+    prober: Prober, tmp_path: Path
+) -> None:
+    """Lost: whoever mends it would have to find out anew what it hangs on."""
+    found = find(prober, tiny_keras(tmp_path, "alphabet"), count=200)
+    finding = next(one for one in found.findings if one.case.__class__ is Case)
+    assert finding.condition is not None and finding.share
+    needs = finding.condition.needs
+    assert needs["targets"] == {"dict"}
+    assert {"names", "targets.alphabet"} & set(needs)
+    assert finding.passing is not None
+    assert explain(finding.passing, prober_outcome(prober, tmp_path, finding.passing)) is None
+
+
+def prober_outcome(prober: Prober, tmp_path: Path, case: AnyCase) -> Outcome:
+    return prober.run(render(case), tiny_keras(tmp_path / "again", "alphabet"), "optree")
+
+
+def test_a_common_bug_does_not_hide_a_rare_one(prober: Prober, tmp_path: Path) -> None:
+    """Lost: in a release with one bug everywhere the others would never be seen."""
+    source = tiny_keras(tmp_path, "alphabet", "rare")
+    rare = "refused: RuntimeError: rare"
+    budget = Budget(max_examples=200, structures_per_model=0)
+    found = search(prober, source, trees=("optree",), seed=1, budget=budget)
+    assert found.avoided > 15
+    [finding] = [one for one in found.findings if one.reading.signature == rare]
+    assert isinstance(finding.case, Case) and finding.case.entry == "fit"
+    assert "alphabet" in " ".join(signatures(found))
+
+
+def test_what_was_found_before_is_tried_first(prober: Prober, tmp_path: Path) -> None:
+    """Lost: a release with a known bug would be searched as if nobody had ever seen it."""
+    source, kept = tiny_keras(tmp_path, "alphabet"), Kept(tmp_path / "kept")
+    budget = Budget(max_examples=60, structures_per_model=0)
+    first = search(prober, source, trees=("optree",), seed=1, budget=budget, kept=kept)
+    (kept.folder / "old.json").write_text('{"schema": 99}', "utf-8")
+    few = Budget(max_examples=1, structures_per_model=0)
+    again = search(prober, source, trees=("optree",), seed=2, budget=few, kept=kept)
+    assert again.replayed == len(first.findings) > 0
+    assert {one.reading.signature for one in first.findings} <= set(signatures(again))
+    assert {one.examples for one in again.findings if one.case in kept.cases()} == {0}
+
+
+def test_only_what_is_asked_for_is_found(prober: Prober, tmp_path: Path) -> None:
+    """Lost: `--only` and `--not` would cost their time and change nothing."""
+    source = tiny_keras(tmp_path, "alphabet", "rare")
+
+    def rules(**wanted: frozenset[str]) -> set[str]:
+        budget = Budget(max_examples=60, structures_per_model=0, **wanted)
+        found = search(prober, source, trees=("optree",), seed=1, budget=budget)
+        return {rule for one in found.findings for rule in one.reading.rules}
+
+    assert "R11" in rules(only=frozenset({"R11"}))
+    assert rules(without=frozenset({"R10", "R11", "R17"})).isdisjoint({"R11"})
+    assert rules(only=frozenset({"R5"})) <= {"R5"}
+
+
+def test_structures_alone_cost_no_model(prober: Prober, tmp_path: Path) -> None:
+    """Lost: whoever looks at keras.tree alone would wait for models, or for ever."""
+    budget = Budget(max_examples=20, only=frozenset({"T2"}))
+    found = search(prober, tiny_keras(tmp_path), trees=("optree",), seed=1, budget=budget)
+    assert 20 <= found.examples <= 80
+
+
+def test_a_search_ends_with_its_time(prober: Prober, tmp_path: Path) -> None:
+    """Lost: a job that was given a minute would run until somebody stops it."""
+    budget = Budget(max_examples=None, seconds=0.01, structures_per_model=0)
+    found = search(prober, tiny_keras(tmp_path), trees=("optree",), seed=1, budget=budget)
+    assert found.examples < 60
 
 
 # -- a real release --------------------------------------------------------------------

@@ -110,6 +110,15 @@ def targets_of(model, y):
         os.kill(os.getpid(), signal.SIGKILL)
     return by_name(model, y)
 """,
+    # What `fit` of three outputs or more does nobody sees while targets are mixed up.
+    "rare": """
+plain = Model.fit
+def fit(model, x, y, verbose=0):
+    if len(model.names) > 2:
+        raise RuntimeError("rare")
+    return plain(model, x, y, verbose)
+Model.fit = fit
+""",
     "refusal": """
 def targets_of(model, y):
     if model.loss_weights is not None and not isinstance(model.loss, (list, dict)):

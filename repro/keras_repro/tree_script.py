@@ -164,7 +164,7 @@ def render(case: TreeCase) -> str:
     checks = checks_of(case)
     side_by_side = bool(checks) and checks[0].law == "T9"
     several = len(checks) != 1 or side_by_side
-    classes = _classes(case.structure)
+    classes = _classes(case.structure) if _made(case, checks) else {}
     law = case.law or ("T9" if side_by_side else "")
     title = TITLES.get(law) or TITLES[law.partition(".")[0]]
     parts = [_head(title, case, checks), IMPORT_ALL if side_by_side else IMPORT_KERAS]

@@ -191,15 +191,16 @@ def _of_structure(tree: Tree) -> Iterator[tuple[str, str]]:
     for kind in sorted(DICTS):
         yield (
             f"{kind} out of order",
-            _truth(node.kind == kind and list(node.keys) != sorted(node.keys) for node in found),
+            _truth(node.kind == kind and not _in_order(node) for node in found),
         )
     yield "numbers as keys", _truth(isinstance(key, int) for node in found for key in node.keys)
 
 
-def _leading(node: Node) -> list[str]:
-    """The keys under which there is a leaf: the order of the others shows nowhere."""
+def _in_order(node: Node) -> bool:
+    """Whether the keys are sorted, but for those without a leaf: their place shows nowhere."""
     pairs = zip(node.keys, node.children, strict=True)
-    return [str(key) for key, child in pairs if list(leaves_as_written(child))]
+    keys = [key for key, child in pairs if list(leaves_as_written(child))]
+    return keys == sorted(keys)
 
 
 # -- words -------------------------------------------------------------------------------------

@@ -165,6 +165,8 @@ class _Search:
         findings = [self._told(seen, finding) for seen, finding in self._findings]
         if interrupted:
             findings += self._unshrunk()
+        # What is left of a failure when it is small may break other rules than it did.
+        findings = [finding for finding in findings if self._budget.wants(finding.reading)]
         findings.sort(key=lambda finding: finding.order)
         if self._kept is not None:
             for finding in findings:

@@ -91,11 +91,11 @@ class Finding:
     def cause(self) -> str:
         """What findings of one cause have in common, as far as one run can tell.
 
-        The place in Keras that raised; else what was wired wrongly by what was given; of a
+        The frames of Keras that raised; else what was wired wrongly by what was given; of a
         structure, the container. Only a bisect knows it for certain.
         """
         if self.raised is not None and self.raised.frames:
-            return f"{self.raised.type} {self.raised.frames[-1]}"
+            return " ".join([self.raised.type, *self.raised.frames])
         if self.reading.faults:
             fault = self.reading.faults[0]
             part = fault.component.removeprefix("metric ")
