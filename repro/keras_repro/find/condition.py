@@ -120,6 +120,9 @@ class Evidence:
                 allowed = wider
         odd = [name for name, values in allowed.items() if self.plain.get(name, "") not in values]
         chosen = _fewest(allowed, [odd, list(allowed)], outside)
+        # Whoever reads of the order of the targets wants to know that they are a dict.
+        whole = {name.partition(".")[0] for name in chosen}
+        chosen = [name for name in allowed if name in chosen or (name in odd and name in whole)]
         self.condition = Condition(
             {name: frozenset(allowed[name]) for name in chosen},
             {name: frozenset(allowed[name]) for name in odd},

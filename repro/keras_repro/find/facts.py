@@ -228,7 +228,7 @@ def worded(dimension: str, values: Iterable[str]) -> str:
         words = WORDS[about or argument]
         said = " or ".join(words.get(value, value) for value in sorted(values))
         return f"{argument} {said}"
-    subject = f"{argument} {about.replace('_', ' ')}".strip()
+    subject = f"{argument} {about.replace('_', ' ').replace('.', ' ')}".strip()
     match said:
         case "yes":
             return subject
