@@ -191,7 +191,7 @@ def test_a_commit_and_a_folder_differ_in_files(history: History, place: Path) ->
     ends = ["--good", f"git:{history.shas[0]}", "--bad", f"path:{work}", "--repo", history.path]
     run = keras_repro("bisect", history.script, *ends, "--fresh")
     assert run.returncode == 0, run.stderr
-    assert f"introduced git:{history.shas[0][:10]} good → path:{work} bad" in run.stdout
+    assert f"introduced {history.shas[0][:10]} good → path:{work} bad" in run.stdout
     assert "file    keras/src/ops.py" in run.stdout and "only their files" in run.stdout
     ends = ["--bad", f"git:{history.shas[-1]}", "--good", f"path:{work}", "--repo", history.path]
     (work / "keras/src/ops.py").write_text(RIGHT)
