@@ -290,6 +290,32 @@ def test_sources_of_the_same_size_and_time_are_told_apart(bench: Bench, upstream
     assert not survivors()
 
 
+SPOILS = """
+import subprocess, sys
+import keras
+from keras.src import ops
+subprocess.run([sys.executable, "-c", f"open({ops.__file__!r}, 'a').write('add = None')"])
+print("sum", ops.add(1, 2))
+"""
+
+
+def test_what_a_program_of_a_script_spoils_is_not_met_again(
+    bench: Bench, upstream: Upstream
+) -> None:
+    """Lost otherwise: the files of a probe are those of the cache, so it fails from then on."""
+    upstream.commit("start", FILES)
+    before = snapshot(upstream.path)
+    for _ in range(2):
+        step = predicate(Script(SPOILS), folder=upstream.path, cache=bench.cache, start="fresh")
+        assert step.outcome and (step.code, step.outcome.stdout) == (0, "sum 3\n")
+        step = predicate(
+            Script.read(bench.script), folder=upstream.path, cache=bench.cache, start="fresh"
+        )
+        assert step.code == 0
+    assert snapshot(upstream.path) == before
+    assert not survivors()
+
+
 def test_what_is_printed_names_the_checkout(bench: Bench, upstream: Upstream) -> None:
     """Lost otherwise: a traceback leads to files that are gone when it is read."""
     upstream.commit(

@@ -114,7 +114,7 @@ class Outcome:
     """What else it may depend on and cannot be held against later, in a few words: a program that
     it started, the network, more files than are noted; empty if nothing of it was seen."""
     touched: bool = False
-    """It wrote into, or removed from, the folder of the Keras it was given."""
+    """It, or what it started, wrote into or removed from the folder of the Keras it was given."""
 
 
 def outcome_document(outcome: Outcome) -> dict[str, Any]:
