@@ -63,7 +63,9 @@ def batches(budget: Budget, seed: int) -> Iterator[list[AnyCase]]:
     while True:
         drawn: list[AnyCase] = []
         if budget.models:
-            drawn += draw_cases(cases(), models, seed + APART * number)
+            # Half of them without a twist: the oddest cases alone would thin out the plain ones.
+            drawn += draw_cases(cases(twists=()), models // 2, seed + APART * number)
+            drawn += draw_cases(cases(), models - models // 2, seed + APART * number)
         if budget.structures and laws:
             count = models * budget.structures_per_model
             drawn += draw_cases(structures, count, seed + APART * number)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from keras_repro.case import ByName, Case, Form, InOrder, One, is_dict
+from keras_repro.case import ByName, Case, Form, InOrder, Like, One, is_dict
 from keras_repro.oracle import KEPT, expected
 from keras_repro.script.forms import given
 from keras_repro.script.layout import After, Node, call, dictionary, listed, literal, statement
@@ -98,7 +98,7 @@ def _passed(case: Case, targets: Node | str) -> list[Node | str]:
     else:
         passed.append(_source(case))
     if case.class_weight is not None:
-        assert isinstance(case.targets, One | InOrder | ByName)
+        assert case.targets is not None
         first = next(iter(_values(case.targets)))
         classes = f"{{{int(first)}: {case.class_weight!r}, {int(first) + 1}: 1.0}}"
         passed.append(f"class_weight={classes}")
@@ -117,7 +117,7 @@ def _values(form: Form[float]) -> Iterator[float]:
     match form:
         case One(value):
             yield value
-        case InOrder(values):
+        case InOrder(values) | Like(values):
             yield from values
         case ByName(items):
             yield from (value for _, value in items)
