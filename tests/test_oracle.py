@@ -209,6 +209,10 @@ def test_what_rests_on_less_than_the_documentation_is_in_doubt(case: Case, doubt
         (replace(PLAIN, targets=ByName((*NAMED.items, ("c", 5.0)))), "a key that no output"),
         (replace(PLAIN, loss_weights=ByName((("b", 2.0),))), "no loss_weights for some output"),
         (replace(PLAIN, metrics=InOrder((("mae",), None))), "None in metrics"),
+        (
+            Case(OUTPUTS[:1], "tensor", One("mse"), One(3.0), metrics=One("mae")),
+            "metrics that are no list",
+        ),
         (replace(PLAIN, before=NAMED), "another form of targets than in the call before"),
     ],
 )

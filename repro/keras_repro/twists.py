@@ -201,19 +201,6 @@ def _renamed(case: Case, names: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def long_names(draw: Draw, case: Case) -> Case:
-    """A layer with a long name, as people write them."""
-    if is_dict(case.container):
-        return case
-    index = draw(st.integers(0, len(case.outputs) - 1))
-    old = case.outputs[index].layer
-    new = draw(st.sampled_from(("regression_head", "classification", "segmentation_output")))
-    if new in case.names:
-        return case
-    outputs = tuple(replace(o, layer=new) if o.layer == old else o for o in case.outputs)
-    return case.but(outputs=outputs, **_renamed(case, {old: new}))
-
-
 def other_widths(draw: Draw, case: Case) -> Case:
     """Outputs of different shapes: what cannot be told apart silently is refused loudly."""
     widths = [draw(st.integers(1, 3)) for _ in case.outputs]
@@ -238,7 +225,7 @@ def bare_metrics(draw: Draw, case: Case) -> Case:
         given: Any = getattr(case, field)
         match given:
             case One(value):
-                forms[field] = One(value + value[:1] if twice else value)
+                forms[field] = One(bare(value))
             case InOrder(values) | Like(values):
                 forms[field] = replace(given, values=tuple(map(bare, values)))
             case ByName(items):
@@ -472,7 +459,6 @@ TWISTS: Final[tuple[Twist, ...]] = (
     architecture,
     permuted_layers,
     odd_keys,
-    long_names,
     other_widths,
     spelling,
     inner,

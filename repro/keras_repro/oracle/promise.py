@@ -110,6 +110,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "compute_loss"
     if case.data == "PyDataset of lists":
         yield "a batch that is a list"
+    if case.nest is not None and len(case.outputs) == 1:
+        yield "a nest of one output"
     if isinstance(case.loss_weights, Like):
         yield "nested loss weights"
     if case.nest is not None and case.metrics is not None:
@@ -138,6 +140,8 @@ def _leeway(case: Case) -> Iterator[str]:
         yield "a tensor of targets for a list of outputs"
     if case.predicting:
         return
+    if isinstance(case.metrics, One) and isinstance(case.metrics.value, str):
+        yield "metrics that are no list"
     if isinstance(case.loss_weights, One):
         yield "a loss weight that is no list or dict"
     if len(case.outputs) == 1 and case.loss_weights is not None:

@@ -32,7 +32,8 @@ def read(case: Case, observed: Mapping[str, float]) -> Routing:
     wires = wiring(case)
     if case.predicting:
         return Routing(_prediction_faults(case, wires, observed))
-    if astray := _input_faults(case, wires, observed):
+    astray = _input_faults(case, wires, observed) or _weights_faults(case, wires, observed)
+    if astray:
         return Routing(astray)
     return Routing(_loss_faults(case, wires, observed) + _metric_faults(case, wires, observed))
 
@@ -51,6 +52,25 @@ def _input_faults(
         moved = [replace(wire, predicts=wire.predicts + shift) for wire in wires]
         if _as_wired(moved, observed):
             return (fault(case, "input", how, went),)
+    return ()
+
+
+def _weights_faults(
+    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
+) -> tuple[Fault, ...]:
+    """The fault of weights that were loaded into each other's layers.
+
+    The total could be that of swapped targets, too; but a case with a round trip is right without.
+    """
+    if case.trip != "weights" or _as_wired(wires, observed):
+        return ()
+    for (order,) in wirings(case, 1):
+        moved = [
+            replace(wire, predicts=wires[other].predicts)
+            for wire, other in zip(wires, order, strict=True)
+        ]
+        if _as_wired(moved, observed):
+            return faults_of(case, wires, ("prediction",), (order,))
     return ()
 
 
