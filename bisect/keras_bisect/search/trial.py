@@ -77,13 +77,13 @@ class Repeat:
             others: runs of the other side, which agreed.
 
         >>> Repeat().neighbour(3), Repeat().neighbour(8), Repeat(1).neighbour(3)
-        (8, 4, 1)
+        (5, 3, 1)
         """
         if self.runs is not None:
             return self.runs
         # Where no more was seen of it, there is its end.
         m, more = max(others, ENDS), 1
-        while m**m * more**more / (m + more) ** (m + more) > self.doubt:
+        while m**m * more**more / (m + more) ** (m + more) > 1 - self.confidence:
             more += 1
         return 1 + more
 
