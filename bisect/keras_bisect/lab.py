@@ -1,8 +1,8 @@
 """Builds in, outcomes out: what is known is never probed again.
 
-The one place where the index, the store, the prober and the kept results meet. Builds are fetched
-ahead, in threads, while others are probed; builds with the same content share their probes; what an
-earlier command saw under the same content in the same environment is taken from there.
+The one place where the supply of builds, the prober and the kept results meet. Builds are fetched
+ahead while others are probed; builds with the same content share their probes; what an earlier
+command saw under the same content in the same environment is taken from there.
 
 A script that is not always of one mind is run several times under one build. These *samples* are
 counted from 0, in the order in which they end; who asks for sample 3 gets the fourth run there was.
@@ -18,16 +18,14 @@ import shutil
 import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from keras_bisect.builds.build import Build, parse_build
-from keras_bisect.builds.build import Commit as CommitSpec
+from keras_bisect.builds.build import Build
 from keras_bisect.builds.index import Index
 from keras_bisect.builds.store import Source, Store
-from keras_bisect.errors import BrokenBuild, UsageError
+from keras_bisect.errors import BrokenBuild
 from keras_bisect.events import Listener, Notice, Probed, ignore
 from keras_bisect.history.repository import Repository
 from keras_bisect.outcome import Ended, Outcome, Tree
@@ -36,12 +34,10 @@ from keras_bisect.probe.prefix import imports_keras_first
 from keras_bisect.probe.prober import Prober, Script, Task, digest
 from keras_bisect.record.results import Results
 from keras_bisect.search.bisection import Cost
+from keras_bisect.supply import Supply
 from keras_bisect.times import Times
 
 __all__ = ["Lab", "ScriptWrites", "Wanted", "folder_of"]
-
-FETCHERS = 2
-"""Builds fetched at a time: half of the work is waiting, half is done in this process."""
 
 AHEAD = 8
 """Builds that are fetched before they are wanted."""
@@ -84,7 +80,7 @@ class _Known:
     told: set[tuple[str, int]] = field(default_factory=set)
 
 
-class Lab:
+class Lab(Supply):
     """Probes builds. Safe to use from several threads; use it as a context manager."""
 
     def __init__(
@@ -109,10 +105,8 @@ class Lab:
             eras: environments for what does not import in this one; without it that is untestable.
             listener: told what happens.
         """
-        self.index = index
-        self.store = store
+        super().__init__(index, store, repository)
         self.prober = prober
-        self.repository = repository
         self.results = results
         self.listener = listener
         self.probes = 0
@@ -124,77 +118,6 @@ class Lab:
         self._copies = False
         self._known: dict[_Key, _Known] = {}
         self._lock = threading.Lock()
-        self._fetchers = ThreadPoolExecutor(FETCHERS, "fetch")
-        self._fetching: dict[str, Future[Source]] = {}
-
-    def __enter__(self) -> Lab:
-        """The lab itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Stop fetching."""
-        self._fetchers.shutdown(wait=True, cancel_futures=True)
-
-    def resolve(self, text: str) -> Build:
-        """The build that a person wrote. Errors as `parse_build` and `Index.resolve`.
-
-        Raises:
-            UsageError: a commit, and there is no repository, or it does not have it.
-        """
-        spec = parse_build(text)
-        if isinstance(spec, CommitSpec):
-            if self.repository is None:
-                raise UsageError(
-                    f"{text} needs a clone of the Keras repository. Give one with --repo."
-                )
-            return Build("commit", f"git:{self.repository.resolve(spec.rev).sha}")
-        return self.index.resolve(spec)
-
-    def made(self, build: Build) -> datetime | None:
-        """When a build was made (UTC); None if nobody knows."""
-        if build.kind == "commit" and self.repository is not None:
-            return self.repository.resolve(build.name.removeprefix("git:")).commit_date
-        return build.made
-
-    def prefetch(self, builds: Iterable[Build]) -> None:
-        """Fetch builds that will be wanted, in this order, without waiting."""
-        for build in builds:
-            self._fetch(build)
-
-    def source(self, build: Build) -> Source:
-        """A build on disk. Errors as `Store.get`."""
-        return self._fetch(build).result()
-
-    def mix(self, base: Source, other: Source, files: Sequence[str]) -> Build:
-        """A build of the files of `base`, but for some that are those of `other`."""
-        build = Build("mixed", f"{base.build} with {' + '.join(files)} of {other.build}")
-        with self._lock:
-            if build.name not in self._fetching:
-                self._fetching[build.name] = self._fetchers.submit(
-                    self.store.overlay, base, other, files
-                )
-        return build
-
-    def _fetch(self, build: Build) -> Future[Source]:
-        with self._lock:
-            future = self._fetching.get(build.name)
-            if future is None:
-                future = self._fetchers.submit(self._get, build)
-                self._fetching[build.name] = future
-        return future
-
-    def _get(self, build: Build) -> Source:
-        if build.kind != "commit" or self.repository is None:
-            return self.store.get(build)
-        commit = self.repository.resolve(build.name.removeprefix("git:"))
-        names: list[Source] = []
-        if self.repository.needs_names(commit):
-            line = self.index.nightlies()
-            older = [n for n in line if n.made and n.made <= commit.commit_date]
-            for near in (*older[-1:], *line[len(older) : len(older) + 1]):
-                with contextlib.suppress(BrokenBuild):
-                    names.append(self.store.get(near))
-        return self.repository.tree(commit, self.store, names=names)
 
     # -- probes ----------------------------------------------------------------------------------
 
@@ -221,7 +144,7 @@ class Lab:
             for place, build in enumerate(builds):
                 # Who asked may stop listening, so not all of them are fetched at once.
                 self.prefetch(builds[place : place + AHEAD])
-                source = self._had(build)
+                source = self.had(build)
                 yield from (Wanted(script, build.name, source) for script in scripts)
 
         named = {build.name: build for build in builds}
@@ -251,14 +174,14 @@ class Lab:
         """Single runs of a script under builds: which build, and which run of it, from 0."""
         pairs = list(wanted)
         named = {build.name: build for build, _ in pairs}
-        runs = (Wanted(script, build.name, self._had(build), sample) for build, sample in pairs)
+        runs = (Wanted(script, build.name, self.had(build), sample) for build, sample in pairs)
         share = imports_keras_first(script.text, self.prober.backend)
         for run, outcome in self.runs(runs, tree, share=share):
             yield named[run.name], run.sample, outcome
 
     def identity(self, script: Script, build: Build, tree: Tree = "optree") -> str:
         """What two builds have in common if a script cannot tell them apart."""
-        source = self._had(build)
+        source = self.had(build)
         if isinstance(source, BrokenBuild):
             return build.name
         return _key_of(script, source, tree).content
@@ -354,17 +277,6 @@ class Lab:
         costs = {i: Cost.LITTLE for i, one in enumerate(builds) if self.store.holds(one, before)}
         return costs | {i: Cost.NOTHING for i, one in enumerate(builds) if one.name in known}
 
-    def _had(self, build: Build) -> Source | BrokenBuild:
-        try:
-            return self.source(build)
-        except BrokenBuild as broken:
-            return broken
-        except UsageError as error:
-            if build.kind != "commit":
-                raise
-            # It is in the history, but it is no Keras that can be run.
-            return BrokenBuild(str(error))
-
     def _recalled(self, key: _Key, run: Wanted) -> _Known:
         """What is known of a key, from this command or an earlier one."""
         known = self._known.get(key)
@@ -427,7 +339,7 @@ class Lab:
             None where that was judged in the present one.
         """
         era = self.times.judged_in(other) if self.times is not None else None
-        source = self._had(build)
+        source = self.had(build)
         if self.times is None or era is None or isinstance(source, BrokenBuild):
             return None
         key = _key_of(script, source, tree)
@@ -439,7 +351,7 @@ class Lab:
         self._copies = True
         with self._lock:
             self._known.clear()
-            self._fetching.clear()
+        self.forget()
         if self.results is not None:
             self.results.forget(digest(script))
         self.listener(
