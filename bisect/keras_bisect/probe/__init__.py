@@ -3,7 +3,7 @@
     prober       the toolkit's side: `Prober`, `Script`, `Task`; `worker` for many small scripts
     parallel     several at a time; `starting` and `handle` start a host and wait for it
     warm         what is imported once, before anything is forked
-    host         watches over the scripts of one build (`processes`, `streams`)
+    host         watches over the scripts of one build (`launch`, `processes`, `streams`)
     child        is in the process of a script, with `watch`; `pristine` where it was forked
     environment  what of a machine can change what a probe does; `era`, `uv`: another time's
     predicate    one step of `git bisect run`; `daemon` and `client` keep it warm

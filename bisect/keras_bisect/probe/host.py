@@ -17,19 +17,17 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import json
 import multiprocessing
 import os
 import secrets
 import selectors
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from multiprocessing.connection import Connection
@@ -41,7 +39,8 @@ import psutil
 
 from keras_bisect.outcome import Ended, Outcome
 from keras_bisect.probe import child
-from keras_bisect.probe.pristine import LateTensorflow, end, forget
+from keras_bisect.probe.launch import fork, fresh
+from keras_bisect.probe.pristine import LateTensorflow
 from keras_bisect.probe.processes import adopt_orphans, ending, exceeds, kill_descendants, reap
 from keras_bisect.probe.streams import OUTPUT_KEPT, Reports, Sink, Tail, drain, pipe
 
@@ -51,12 +50,6 @@ TREE_TICK = 0.5
 """Seconds between two looks at the memory of everything it started, which costs more."""
 IMPORT_TICK = 0.2
 """Seconds between two looks at whether a shared import of keras is still wanted."""
-
-_SAFE_PATH = (
-    "import sys; del sys.argv[0], sys.path[0]; __file__ = sys.argv[0]; "
-    "exec(compile(open(__file__, 'rb').read(), __file__, 'exec'))"
-)
-"""What `-P` does, for a Python before 3.11: the folder of `child.py` is not searched."""
 
 
 @dataclass(frozen=True)
@@ -231,7 +224,11 @@ class _Host:
         with contextlib.ExitStack() as stack:
             reads, ends = zip(*(pipe(stack) for _ in range(3)), strict=True)
             described = self._job(job, folder, token)
-            pid = (self._fork if self._spec.fork else self._start)(described, folder, reads, ends)
+            if self._spec.fork:
+                shares = self._spec.share
+                pid = fork(described, folder, ends, reads, self._connection, shares=shares)
+            else:
+                pid = fresh(described, folder, ends, python=self._spec.python)
             for end in ends:
                 os.close(end)
             sinks: dict[int, Sink] = dict(zip(reads, (out, err, reports), strict=True))
@@ -269,69 +266,6 @@ class _Host:
             "backend": spec.backend,
             "home": self._home,
         }
-
-    def _fork(
-        self, job: dict[str, str], folder: str, reads: Sequence[int], ends: Sequence[int]
-    ) -> int:
-        pid = os.fork()
-        if pid:
-            return pid
-        code = 1
-        try:
-            try:
-                self._enter(folder, reads, ends)
-            except BaseException:  # noqa: BLE001 - whatever it is, it is not the script that failed
-                fault = {"fault": traceback.format_exc()[-child.MESSAGE_LIMIT :]}
-                os.write(ends[2], child.report_line(job["token"], fault))
-            else:
-                code = end(child.run(job, ends[2]))
-        except BaseException as error:  # noqa: BLE001 - nothing may unwind into the host's own frames
-            os.write(2, f"{type(error).__name__}: {error}\n".encode("utf-8", "replace"))
-        finally:
-            os._exit(code)
-
-    def _enter(self, folder: str, reads: Sequence[int], ends: Sequence[int]) -> None:
-        """Become the process of a script."""
-        child.die_with_parent()
-        os.setsid()
-        self._connection.close()
-        null = os.open(os.devnull, os.O_RDONLY)
-        for fd, wanted in ((null, 0), (ends[0], 1), (ends[1], 2)):
-            os.dup2(fd, wanted)
-        for fd in (null, *reads, *ends[:2]):
-            os.close(fd)
-        os.chdir(folder)
-        os.environ["TMPDIR"] = folder
-        tempfile.tempdir = None
-        forget()
-        if not self._spec.share:
-            sys.meta_path.insert(0, LateTensorflow(self._spec.path))
-
-    def _start(
-        self, job: dict[str, str], folder: str, _reads: Sequence[int], ends: Sequence[int]
-    ) -> int:
-        described = Path(folder, "job.json")
-        described.write_text(json.dumps(job), "utf-8")
-        arguments = [child.__file__, str(described), str(ends[2])]
-        if self._spec.python:
-            command = [self._spec.python, "-c", _SAFE_PATH, *arguments]
-        else:
-            command = [sys.executable, "-P", *arguments]
-        return subprocess.Popen(
-            command,
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=ends[0],
-            stderr=ends[1],
-            pass_fds=(ends[2],),
-            start_new_session=True,
-            env={**self._environment(), "PYTHONIOENCODING": child.ENCODING, "TMPDIR": folder},
-        ).pid
-
-    def _environment(self) -> dict[str, str]:
-        """Our variables, for another environment without those that lead back into ours."""
-        ours = ("PYTHONHOME", "PYTHONPATH", "VIRTUAL_ENV") if self._spec.python else ()
-        return {name: value for name, value in os.environ.items() if name not in ours}
 
     def _watch(
         self, pid: int, sinks: Mapping[int, Sink], start: float, job: Job
