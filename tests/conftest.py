@@ -76,3 +76,12 @@ def start(request: pytest.FixtureRequest) -> Start:
         pytest.skip("this system cannot fork")
     chosen: Start = request.param
     return chosen
+
+
+@pytest.fixture
+def plain_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny Keras knows a model that is compiled and called, and no more."""
+    from keras_repro import strategies
+
+    drawn = strategies.cases(twists=())
+    monkeypatch.setattr(strategies, "cases", lambda **_: drawn)

@@ -13,11 +13,9 @@ from keras_bisect.builds.store import Source, Store, cache_folder
 from keras_bisect.outcome import Outcome
 from keras_bisect.probe.prober import Prober
 from keras_bisect.verdict import judge
-from keras_repro import strategies
 from keras_repro.case import Case
 from keras_repro.find import Budget, Found, Kept, Searched, search
 from keras_repro.reading import AnyCase, explain, render
-from keras_repro.strategies import cases
 from probing import survivors
 from test_case import FOUNDING
 from tiny_keras import tiny_keras
@@ -28,12 +26,6 @@ def prober() -> Iterator[Prober]:
     with Prober(timeout=30) as prober:
         yield prober
     assert not survivors()
-
-
-@pytest.fixture
-def plain_cases(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tiny Keras knows a model that is compiled and called, and no more."""
-    monkeypatch.setattr(strategies, "cases", lambda: cases(twists=()))
 
 
 def find(
@@ -120,6 +112,7 @@ def test_what_is_interrupted_is_kept(prober: Prober, tmp_path: Path) -> None:
     assert found.findings
 
 
+@pytest.mark.usefixtures("plain_cases")
 def test_a_finding_says_when_it_comes_and_what_passes_beside_it(
     prober: Prober, tmp_path: Path
 ) -> None:
@@ -138,6 +131,7 @@ def prober_outcome(prober: Prober, tmp_path: Path, case: AnyCase) -> Outcome:
     return prober.run(render(case), tiny_keras(tmp_path / "again", "alphabet"), "optree")
 
 
+@pytest.mark.usefixtures("plain_cases")
 def test_a_common_bug_does_not_hide_a_rare_one(prober: Prober, tmp_path: Path) -> None:
     """Lost: in a release with one bug everywhere the others would never be seen."""
     source = tiny_keras(tmp_path, "alphabet", "rare")
@@ -150,6 +144,7 @@ def test_a_common_bug_does_not_hide_a_rare_one(prober: Prober, tmp_path: Path) -
     assert "alphabet" in " ".join(signatures(found))
 
 
+@pytest.mark.usefixtures("plain_cases")
 def test_what_was_found_before_is_tried_first(prober: Prober, tmp_path: Path) -> None:
     """Lost: a release with a known bug would be searched as if nobody had ever seen it."""
     source, kept = tiny_keras(tmp_path, "alphabet"), Kept(tmp_path / "kept")
@@ -163,6 +158,7 @@ def test_what_was_found_before_is_tried_first(prober: Prober, tmp_path: Path) ->
     assert {one.examples for one in again.findings if one.case in kept.cases()} == {0}
 
 
+@pytest.mark.usefixtures("plain_cases")
 def test_only_what_is_asked_for_is_found(prober: Prober, tmp_path: Path) -> None:
     """Lost: `--only` and `--not` would cost their time and change nothing."""
     source = tiny_keras(tmp_path, "alphabet", "rare")
@@ -177,6 +173,7 @@ def test_only_what_is_asked_for_is_found(prober: Prober, tmp_path: Path) -> None
     assert rules(only=frozenset({"R5"})) <= {"R5"}
 
 
+@pytest.mark.usefixtures("plain_cases")
 def test_structures_alone_cost_no_model(prober: Prober, tmp_path: Path) -> None:
     """Lost: whoever looks at keras.tree alone would wait for models, or for ever."""
     budget = Budget(max_examples=20, only=frozenset({"T2"}))
@@ -184,6 +181,7 @@ def test_structures_alone_cost_no_model(prober: Prober, tmp_path: Path) -> None:
     assert 20 <= found.examples <= 80
 
 
+@pytest.mark.usefixtures("plain_cases")
 def test_a_search_ends_with_its_time(prober: Prober, tmp_path: Path) -> None:
     """Lost: a job that was given a minute would run until somebody stops it."""
     budget = Budget(max_examples=None, seconds=0.01, structures_per_model=0)

@@ -10,7 +10,7 @@ Everything is on disk as soon as it is known, so an interrupted hunt keeps what 
                  journal.jsonl  every probe
                  hunt.json      what is known of the finding, as in `documents.py`
 
-Public: `hunt`, `Hunt`, `Hunted`.
+Public: `hunt`, `Hunt`, `Hunted`; and its steps, `confirm`, `timelines`, `written_down`, `save`.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from keras_repro.find import Budget, Finding, Kept, Searched, search
 from keras_repro.hunted import Hunt, Hunted
 from keras_repro.reading import dump, explain
 
-__all__ = ["Hunt", "Hunted", "hunt"]
+__all__ = ["Hunt", "Hunted", "confirm", "hunt", "save", "timelines", "written_down"]
 
 
 def hunt(
@@ -98,10 +98,10 @@ def hunt(
     try:
         confirmed: Iterable[Finding] = found.findings
         if not found.interrupted:
-            confirmed = list(_confirm(lab, source, found.findings, result, listener))
+            confirmed = list(confirm(lab, source, found.findings, result, listener))
         for finding in confirmed:
-            result.findings.append(_written_down(finding, build, out))
-            _save(result, result.findings[-1], out)
+            result.findings.append(written_down(finding, build.name, out))
+            save(result, result.findings[-1], out)
         if result.findings and not (search_only or found.interrupted):
             with _journals(lab, build, result.findings, out, listener):
                 _date(lab, result, releases, listener, out)
@@ -113,7 +113,7 @@ def hunt(
     return result
 
 
-def _confirm(
+def confirm(
     lab: Lab,
     source: Source,
     findings: Sequence[Finding],
@@ -149,10 +149,10 @@ def _date(
 ) -> None:
     named = {build.name: build for build in releases}
     listener(Stage(f"{len(releases)} releases", len(releases) * len(result.findings)))
-    timelines = _timelines(lab, result.findings, releases)
-    for hunted, timeline in zip(result.findings, timelines, strict=True):
+    told = timelines(lab, result.findings, releases)
+    for hunted, timeline in zip(result.findings, told, strict=True):
         hunted.entries, hunted.transitions = timeline.entries, timeline.transitions
-        _save(result, hunted, out)
+        save(result, hunted, out)
     hints = Hints()
     for hunted in result.findings:
         finding = hunted.finding
@@ -162,10 +162,11 @@ def _date(
         for transition in hunted.transitions:
             narrowed += date(trial, transition, named, Grain.FILE)
         hunted.transitions = tuple(narrowed)
-        _save(result, hunted, out)
+        save(result, hunted, out)
 
 
-def _timelines(lab: Lab, findings: Sequence[Hunted], releases: Sequence[Build]) -> list[Timeline]:
+def timelines(lab: Lab, findings: Sequence[Hunted], releases: Sequence[Build]) -> list[Timeline]:
+    """The verdict of every build on every finding; builds are imported once for all of them."""
     outcomes: dict[str, dict[str, Outcome]] = {}
     for tree in dict.fromkeys(hunted.finding.tree for hunted in findings):
         scripts = [hunted.finding.script for hunted in findings if hunted.finding.tree == tree]
@@ -217,8 +218,9 @@ def _journals(
             lab.listener = kept
 
 
-def _written_down(finding: Finding, build: Build, out: Path | None) -> Hunted:
-    slug = slug_of(finding, build.name)
+def written_down(finding: Finding, keras: str, out: Path | None) -> Hunted:
+    """Give a finding its folder."""
+    slug = slug_of(finding, keras)
     folder = (out or Path()).absolute() / slug
     hunted = Hunted(finding, slug, folder)
     if out is not None:
@@ -230,7 +232,8 @@ def _written_down(finding: Finding, build: Build, out: Path | None) -> Hunted:
     return hunted
 
 
-def _save(result: Hunt, hunted: Hunted, out: Path | None) -> None:
+def save(result: Hunt, hunted: Hunted, out: Path | None) -> None:
+    """Write down what is known of a finding."""
     if out is not None:
         document = documents.hunt_document(result, only=hunted)
         write_atomic(hunted.folder / "hunt.json", documents.text(document))

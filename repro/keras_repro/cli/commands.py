@@ -8,7 +8,7 @@ from __future__ import annotations
 import click
 
 from keras_repro.cli.bisecting import bisect, status
-from keras_repro.cli.hunting import find, hunt
+from keras_repro.cli.hunting import find, hunt, regressions
 from keras_repro.cli.listing import builds
 from keras_repro.cli.reporting import report, script
 from keras_repro.cli.running import run, timeline
@@ -16,7 +16,19 @@ from keras_repro.cli.stepping import predicate
 
 __all__ = ["cli"]
 
-COMMANDS = (hunt, find, report, script, run, timeline, bisect, status, predicate, builds)
+COMMANDS = (
+    hunt,
+    find,
+    regressions,
+    report,
+    script,
+    run,
+    timeline,
+    bisect,
+    status,
+    predicate,
+    builds,
+)
 
 
 class InOrder(click.Group):

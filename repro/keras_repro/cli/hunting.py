@@ -1,12 +1,13 @@
-"""`hunt` and `find`: what is wrong with a Keras?
+"""`hunt`, `find` and `regressions`: what is wrong with a Keras, and what got worse?
 
-Public: `find`, `hunt`.
+Public: `find`, `hunt`, `regressions`.
 """
 
 from __future__ import annotations
 
 import glob
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,13 +18,14 @@ from keras_bisect.bounded import read_bounded
 from keras_bisect.errors import INTERRUPTED, UsageError
 from keras_repro.cli.again import again
 from keras_repro.cli.common import open_lab_of, trees_of
-from keras_repro.cli.options import Shared, as_json, searching, shared
+from keras_repro.cli.options import Shared, as_json, comparing, searching, shared
 from keras_repro.cli.output import write, write_json
 
 if TYPE_CHECKING:
     from keras_repro.find import Budget
+    from keras_repro.hunted import Hunt
 
-__all__ = ["find", "hunt"]
+__all__ = ["find", "hunt", "regressions"]
 
 LIMIT = 16 << 20
 """Bytes of a hunt.json, far more than one finding takes."""
@@ -47,8 +49,89 @@ def hunt(shared: Shared, json_: bool, exit_code: bool, **options: Any) -> int:
 @shared
 @as_json
 def find(shared: Shared, json_: bool, exit_code: bool, **options: Any) -> int:
-    """Find bugs of a Keras, and shrink them."""
+    """Find bugs of a Keras, and shrink them.
+
+    With --keras 3.0.0..3.15.1, of all releases between: each case is run under all of them, and
+    what fails in one of them is shown with its verdict in each.
+    """
+    keras = options["keras"]
+    if keras and (ends := re.fullmatch(r"(\d[\w.]*?)\.\.(\d[\w.]*)", keras)):
+        options.pop("keras")
+        return _find_in_line(shared, json_, exit_code, ends=(ends[1], ends[2]), **options)
     return _hunt(shared, json_, exit_code, search_only=True, **options)
+
+
+@click.command()
+@comparing
+@shared
+@as_json
+def regressions(
+    shared: Shared,
+    json_: bool,
+    exit_code: bool,
+    *,
+    before: str | None,
+    after: str | None,
+    tree: str,
+    seed: int,
+    out: Path,
+    **wanted: Any,
+) -> int:
+    """Find what fails in a Keras and passes in an older one: what got worse?"""
+    from keras_repro.across import regressions as run_regressions
+
+    budget = _budget(out=out, **wanted)
+    with open_lab_of(shared) as (lab, listener):
+        old = lab.resolve(before) if before else lab.index.releases()[-1]
+        new = lab.resolve(after or "nightly")
+        result = run_regressions(
+            lab,
+            old,
+            new,
+            trees=trees_of(tree),
+            seed=seed,
+            budget=budget,
+            out=out,
+            command=again(before=old.name, after=new.name, seed=str(seed)),
+            listener=listener,
+        )
+    return _tell(result, json_, exit_code)
+
+
+def _find_in_line(
+    shared: Shared,
+    json_: bool,
+    exit_code: bool,
+    *,
+    ends: tuple[str, str],
+    tree: str,
+    seed: int,
+    out: Path,
+    **wanted: Any,
+) -> int:
+    from keras_repro.across import search_releases
+
+    budget = _budget(out=out, **wanted)
+    with open_lab_of(shared) as (lab, listener):
+        releases = lab.index.releases()
+        names = [build.name for build in releases]
+        for end in ends:
+            if end not in names:
+                raise UsageError(f"{end} is no release. `keras-repro builds` lists them.")
+        first, last = map(names.index, ends)
+        if first >= last:
+            raise UsageError(f"{ends[0]} is not older than {ends[1]}: write the older one first.")
+        result = search_releases(
+            lab,
+            releases[first : last + 1],
+            trees=trees_of(tree),
+            seed=seed,
+            budget=budget,
+            out=out,
+            command=again(keras="..".join(ends), seed=str(seed)),
+            listener=listener,
+        )
+    return _tell(result, json_, exit_code)
 
 
 def _hunt(
@@ -63,7 +146,6 @@ def _hunt(
     out: Path,
     **wanted: Any,
 ) -> int:
-    from keras_repro import documents, screen
     from keras_repro.hunt import hunt as run_hunt
 
     budget = _budget(out=out, **wanted)
@@ -81,6 +163,12 @@ def _hunt(
             replay=not shared.no_cache,
             listener=listener,
         )
+    return _tell(result, json_, exit_code)
+
+
+def _tell(result: Hunt, json_: bool, exit_code: bool) -> int:
+    from keras_repro import documents, screen
+
     if json_:
         write_json(documents.hunt_document(result))
     else:

@@ -23,6 +23,7 @@ __all__ = [
     "Probing",
     "Shared",
     "as_json",
+    "comparing",
     "index_option",
     "matching",
     "one_tree",
@@ -266,3 +267,24 @@ SEARCHING: tuple[Option[Any], ...] = (
 def searching(command: F) -> F:
     """Add the options of a search."""
     return _with(SEARCHING, command)
+
+
+def comparing(command: F) -> F:
+    """Add the options of a search that holds two builds against each other."""
+    ends: tuple[Option[Any], ...] = (
+        click.option(
+            "--from",
+            "before",
+            metavar="BUILD",
+            type=Word(),
+            help="The build in which it passed.  [default: the newest release]",
+        ),
+        click.option(
+            "--to",
+            "after",
+            metavar="BUILD",
+            type=Word(),
+            help="The build in which it fails.  [default: the newest nightly]",
+        ),
+    )
+    return _with((*ends, *SEARCHING[1:]), command)

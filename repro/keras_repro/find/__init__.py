@@ -10,12 +10,14 @@ avoided from then on, so that a common bug does not hide a rare one. Now and the
 run all the same: if it passes, the condition was too wide, and if it fails in another way, that is
 a find.
 
-Public: `search`, `draw_cases`, `Budget`, `Condition`, `Finding`, `Found`, `Kept`, `Searched`.
+Public: `search`, `search_line`, `draw_cases`, `Budget`, `Condition`, `Finding`, `Found`, `Kept`,
+`Searched`.
 """
 
 from keras_repro.find.condition import Condition
 from keras_repro.find.draw import draw_cases
 from keras_repro.find.kept import Kept
+from keras_repro.find.line import search_line
 from keras_repro.find.loop import search
 from keras_repro.find.model import Budget, Finding, Found, Searched
 
@@ -28,4 +30,5 @@ __all__ = [
     "Searched",
     "draw_cases",
     "search",
+    "search_line",
 ]

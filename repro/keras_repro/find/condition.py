@@ -109,7 +109,11 @@ class Evidence:
         as every case that passed is outside in some dimension. A failure that cannot be taken in
         has another condition, and is left out.
         """
-        allowed = {name: {value} for name, value in self.start.items()}
+        # What is said of some case only is a dimension of all: the others have nothing there.
+        names = dict.fromkeys(
+            name for one in (self.start, self.plain, *self.failed, *self.passed) for name in one
+        )
+        allowed = {name: {self.start.get(name, "")} for name in names}
         outside = [one for one in self.passed if not _within(one, allowed)]
         for one in self.failed:
             new = {name: one.get(name, "") for name in allowed}

@@ -3,7 +3,8 @@
 A fact is a dimension and the value that a case has in it: `container` is `list`, `loss_weights` is
 `dict`, `names` are `not in alphabetical order`. Facts are derived from the fields of the case and
 their types, so a field that is added to a case is a dimension from then on, and costs nothing here.
-Numbers and names themselves are no facts (no bug hangs on a certain name), but how the names stand
+What is as one would expect is no fact: that a dict has a name for every output, say. Numbers and
+names themselves are no facts either (no bug hangs on a certain name), but how the names stand
 to each other, and what kind of letters they have, are.
 
 Public: `Facts`, `facts`, `worded`. Pure.
@@ -101,10 +102,11 @@ def _of_several(path: str, values: Sequence[Any]) -> Iterator[tuple[str, str]]:
         yield f"{path}.count", str(len(values)) if len(values) < 3 else "three or more"
     # The items of a dict are a name and a value.
     plain = [value[-1] if _is_item(value) else value for value in values]
-    yield f"{argument}.None", _truth([None in plain])
+    if None in plain:
+        yield f"{argument}.None", "yes"
     sizes = {len(value) for value in plain if isinstance(value, tuple)}
-    if sizes:
-        yield f"{argument}.each", "several" if max(sizes) > 1 else "one"
+    if sizes and max(sizes) > 1:
+        yield f"{argument}.each", "several"
     merged: dict[str, set[str]] = {}
     for value in plain:
         if is_dataclass(value):
@@ -137,11 +139,14 @@ def _of_names(case: Case) -> Iterator[tuple[str, str]]:
     yield "layers", _sorted(layers)
     yield "keys", _held(layers, called)
     for dimension, names in _keyed(case):
-        yield f"{dimension}.order", _held(called, [name for name in names if name in called])
-        yield f"{dimension}.alphabet", _sorted(names)
-        missing, extra = set(called) - set(names), set(names) - set(called)
-        yield f"{dimension}.missing", "yes" if missing else "no"
-        yield f"{dimension}.extra", "yes" if extra else "no"
+        if [name for name in names if name in called] != [n for n in called if n in names]:
+            yield f"{dimension}.order", "other"
+        if list(names) != sorted(names):
+            yield f"{dimension}.alphabet", "other"
+        if set(called) - set(names):
+            yield f"{dimension}.missing", "yes"
+        if set(names) - set(called):
+            yield f"{dimension}.extra", "yes"
     everything = {*called, *layers}
     for letters, pattern in LETTERS.items():
         yield f"a name with {letters}", _truth(re.search(pattern, name) for name in everything)
@@ -220,7 +225,7 @@ def worded(dimension: str, values: Iterable[str]) -> str:
     >>> worded("entry", ["fit", "evaluate"])
     'evaluate or fit'
     """
-    said = " or ".join(sorted(values))
+    said = " or ".join(sorted(value or "none" for value in values))
     subject = SUBJECTS.get(dimension, dimension)
     argument, _, about = subject.partition(".")
     argument = argument.replace("_", " ")
@@ -242,19 +247,16 @@ def worded(dimension: str, values: Iterable[str]) -> str:
 
 
 WORDS: Mapping[str, Mapping[str, str]] = {
-    "order": {
-        "the same": "in the order of the outputs",
-        "permuted": "in another order than the outputs",
-        "others": "for other outputs than there are",
-    },
+    "order": {"": "in the order of the outputs", "other": "in another order than the outputs"},
+    "alphabet": {"": "in alphabetical order", "other": "not in alphabetical order"},
     "keys": {
         "the same": "named as the layers",
         "permuted": "named as other layers",
         "others": "named in another way than the layers",
     },
-    "None": {"yes": "with a None", "no": "without a None"},
-    "missing": {"yes": "without an output", "no": "for every output"},
-    "extra": {"yes": "with a name that no output has", "no": "with no other name"},
-    "each": {"one": "one an output", "several": "several an output"},
+    "None": {"yes": "with a None", "": "without a None"},
+    "missing": {"yes": "without an output", "": "for every output"},
+    "extra": {"yes": "with a name that no output has", "": "with no other name"},
+    "each": {"several": "several an output", "": "one an output"},
 }
 """What is said after the argument, where the value alone would not do."""

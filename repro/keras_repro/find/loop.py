@@ -54,6 +54,7 @@ def search(
     budget: Budget,
     listener: Callable[[Searched], None] = lambda _: None,
     kept: Kept | None = None,
+    against: Source | None = None,
 ) -> Found:
     """Search a build.
 
@@ -65,11 +66,13 @@ def search(
         budget: how much to spend, and on what.
         listener: told how far it is; from several threads.
         kept: cases of earlier searches, which are run first; what is found joins them.
+        against: another build; only what passes there counts, and is kept passing there while it
+            is made small.
 
     Raises:
         HarnessError: a worker could not be started.
     """
-    return _Search(prober, source, trees, budget, listener, kept).run(seed)
+    return _Search(prober, source, trees, budget, listener, kept, against).run(seed)
 
 
 @dataclass
@@ -121,6 +124,7 @@ class _Search:
         budget: Budget,
         listener: Callable[[Searched], None],
         kept: Kept | None,
+        against: Source | None,
     ) -> None:
         self._prober = prober
         self._source = source
@@ -128,6 +132,8 @@ class _Search:
         self._budget = budget
         self._listener = listener
         self._kept = kept
+        self._against = against
+        self._before: Workers | None = None
         self._seen: dict[str, list[_Seen]] = {}
         self._waiting: list[_Seen] = []
         self._findings: list[tuple[_Seen, Finding]] = []
@@ -149,7 +155,10 @@ class _Search:
     def run(self, seed: int) -> Found:
         self._start = time.monotonic()
         interrupted = False
-        with Workers(self._prober, self._source) as workers:
+        with contextlib.ExitStack() as stack:
+            workers = stack.enter_context(Workers(self._prober, self._source))
+            if self._against is not None:
+                self._before = stack.enter_context(Workers(self._prober, self._against))
             try:
                 workers.start(self._trees)
                 self._replay(workers)
@@ -316,7 +325,7 @@ class _Search:
                 if seen.evidence is not None and _passes(shown, seen):
                     seen.evidence.add(found, failed=False)
         for small, reading in failures:
-            if self._budget.wants(reading):
+            if self._budget.wants(reading) and self._passed_before(small, tree):
                 self._failed(_Seen(reading.signature, small, tree, self._examples), found)
 
     def _failed(self, seen: _Seen, found: Facts) -> None:
@@ -372,6 +381,8 @@ class _Search:
             outcome = self._outcome(case, seen.tree, workers)
             reading = explain(case, outcome)
             failed = reading is not None and reading.signature == seen.signature
+            if failed and not self._passed_before(case, seen.tree):
+                return False
             if failed or (reading is None and outcome.code == 0):
                 seen.tried.append((case, {**facts(case), "tree": seen.tree}, failed))
             return failed
@@ -451,6 +462,17 @@ class _Search:
         return left
 
     # -- running -------------------------------------------------------------------------------
+
+    def _passed_before(self, case: AnyCase, tree: Tree) -> bool:
+        """Whether a case passes under the other build; without one, it is as if it did."""
+        if self._before is None:
+            return True
+        worker = self._before.take(tree)
+        try:
+            outcome = worker.run(render(case))
+        finally:
+            self._before.give(worker)
+        return outcome.ended is Ended.EXIT and outcome.code == 0
 
     def _outcome(self, case: AnyCase, tree: Tree, workers: Workers) -> Outcome:
         script = render(case)
