@@ -589,10 +589,14 @@ CHECKS: tuple[Check, ...] = (
 def said_since(check: Check, tree: Tree) -> str:
     """The first release whose documentation says what is checked; empty if it always did.
 
-    Of a deque and a defaultdict it speaks since 3.8.0.
+    Of a deque and a defaultdict it speaks since 3.8.0, and of the paths of a namedtuple.
     """
     kinds = {node.kind for node in nodes(tree)}
-    return "3.8" if kinds & {"deque", "defaultdict"} else check.since
+    if kinds & {"deque", "defaultdict"} or (
+        check.name == "T7.paths-type" and "namedtuple" in kinds
+    ):
+        return "3.8"
+    return check.since
 
 
 @lru_cache(maxsize=4096)
