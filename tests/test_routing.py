@@ -270,6 +270,14 @@ def test_sample_weights_that_were_swapped_or_not_used_are_told() -> None:
     assert found.signature == "sample weight: left out (list sample weights, list outputs)"
 
 
+def test_class_weights_that_were_not_used_are_told() -> None:
+    """Lost: a bug of class weights would be filed under the rule of sample weights."""
+    case = Case((Output("a", 9.0),), "tensor", One("mse"), One(3.0), entry="fit", class_weight=17.0)
+    found = read(case, {"loss": (36.0 + 25.0) / 2})
+    assert found.signature == "sample weight: left out (class weights, list outputs)"
+    assert found.rules == ("R15",)
+
+
 def test_a_fault_after_a_round_trip_breaks_the_rule_of_round_trips() -> None:
     """Lost: what a saved model does otherwise than before would be filed as a bug of targets."""
     loaded = replace(FOUNDING, trip="save")
@@ -291,6 +299,8 @@ def test_left_out_losses_and_weights_are_named() -> None:
     assert found.sentences == ("the loss of output 'a' is not in the total",)
     weighted = replace(FOUNDING, loss_weights=InOrder((2.0, 3.0)))
     assert read(weighted, {"loss": 45.0}).signature.startswith("weight: left out")
+    one = read(weighted, {"loss": 81.0})
+    assert one.sentences == ("the weight of output 'a' was not used",)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from keras_repro.case import ByName, Case, Container, Entry, InOrder, One, Output
 from keras_repro.oracle import CONSTANTS
 from keras_repro.tree_strategies import tree_cases, trees
-from keras_repro.twists import SCOPE, TWISTS, Twist, twisted
+from keras_repro.twists import OFTEN, SCOPE, Twist, twisted
 
 __all__ = ["cases", "names", "tree_cases", "trees"]
 
@@ -56,7 +56,7 @@ def cases(
     containers: Sequence[Container] = CONTAINERS,
     entries: Sequence[Entry] = ENTRIES,
     eager: bool | None = None,
-    twists: Sequence[Twist] = TWISTS,
+    twists: Sequence[Twist] = OFTEN,
 ) -> Case:
     """Cases of one to four outputs.
 
@@ -102,7 +102,7 @@ def cases(
         eager=eagerly or not graph,
     )
     most = MOST_TWISTS if twists else 0
-    for twist in draw(st.lists(st.sampled_from(twists or TWISTS), max_size=most, unique=True)):
+    for twist in draw(st.lists(st.sampled_from(twists or OFTEN), max_size=most, unique=True)):
         case = twisted(draw, case, twist)
     return case
 

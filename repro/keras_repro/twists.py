@@ -5,7 +5,7 @@ dimension does not apply. `strategies.cases` draws a plain case and then some tw
 independent of the others; a twist whose outcome no rule decides is left out. So a dimension is
 added by writing one function here, and a step towards the plain form in `steps.py`.
 
-Public: `TWISTS`, `twisted`.
+Public: `TWISTS`, `OFTEN`, `Twist`, `twisted`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from keras_repro.case import (
 )
 from keras_repro.oracle import CONSTANTS, promised
 
-__all__ = ["SCOPE", "TWISTS", "twisted"]
+__all__ = ["OFTEN", "SCOPE", "TWISTS", "Twist", "twisted"]
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Twist = Callable[[Draw, Case], Case]
@@ -271,7 +271,7 @@ def _some_form(draw: Draw, case: Case, values: Sequence[Any]) -> Form[Any]:
 def class_weight(draw: Draw, case: Case) -> Case:
     """Weights of classes, for one output that is trained."""
     entry = draw(st.sampled_from(("fit", "train_on_batch")))
-    return case.but(class_weight=17.0, entry=entry)
+    return bare_target(draw, case).but(class_weight=17.0, entry=entry)
 
 
 def bare_target(draw: Draw, case: Case) -> Case:
@@ -467,3 +467,9 @@ TWISTS: Final[tuple[Twist, ...]] = (
     class_weight,
     compiled,
 )
+
+OFTEN: Final[tuple[Twist, ...]] = (
+    *TWISTS,
+    *(other_container, trip, trip, architecture, architecture, inputs, prediction),
+)
+"""The same, with those more often whose bugs need something else that is odd, too."""

@@ -1,8 +1,9 @@
 """Without these, nobody notices that the installed Keras breaks, or mended, a rule of routing.
 
 The rules are R1 to R12 and R17, on plain cases of the strategy that users import: the script of
-each is run in this process, and every number is held against the oracle. What is known to be broken is in
-`BROKEN`, each with a condition on the case and a test of its own; the property holds for the rest.
+each is run in this process, and every number is held against the oracle. What is known to be broken
+is in `BROKEN`, each with a condition on the case and a test of its own; the property holds for the
+rest.
 """
 
 from __future__ import annotations

@@ -137,7 +137,7 @@ def fault(
         "metric target": target_rule(case),
         "loss": loss_rule(case),
         "weight": "R5",
-        "sample weight": "R14",
+        "sample weight": "R14" if case.class_weight is None else "R15",
         "metric": "R9" if case.metrics is None else "R7",
         "metric weight": "R9",
         "name": "R23",
@@ -171,7 +171,10 @@ def _given(case: Case, component: Component, how: How) -> str:
         "loss": ("loss", case.loss),
         "total": ("loss", case.loss),
         "weight": ("weights", case.loss_weights),
-        "sample weight": ("sample weights", case.sample_weight),
+        "sample weight": (
+            "sample weights" if case.class_weight is None else "class weights",
+            case.sample_weight,
+        ),
         "metric weight": ("sample weights", case.sample_weight),
         "metric": ("metrics", case.weighted_metrics if case.metrics is None else case.metrics),
     }

@@ -53,8 +53,10 @@ def loss_wirings(case: Case) -> Iterator[tuple[Order, Order, Order, Order]]:
     for size in range(1, len(same) + 1):
         for left_out in combinations(same, size):
             yield same, tuple(-1 if i in left_out else i for i in same), same, same
+    for size in range(1, len(same) + 1):
+        for left_out in combinations(same, size):
+            yield same, same, tuple(-1 if i in left_out else i for i in same), same
     nothing = (-1,) * len(same)
-    yield same, same, nothing, same
     if case.varied:
         yield same, same, same, nothing
 
