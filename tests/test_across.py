@@ -19,7 +19,7 @@ from keras_repro.find import Budget, Searched
 from keras_repro.hunted import Hunt
 from tiny_keras import tiny_keras
 
-FEW = Budget(max_examples=60, structures_per_model=0)
+FEW = Budget(max_examples=150, structures_per_model=0)
 TARGETS = "target: alphabet (dict targets, list outputs)"
 
 

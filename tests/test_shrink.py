@@ -253,7 +253,8 @@ def _holds_none(case: AnyCase) -> bool:
     return isinstance(case, TreeCase) and "None" in repr(case.structure)
 
 
-@given(tree_cases())
+# What is compared only is compared of a container that no simpler one can stand for.
+@given(tree_cases().filter(lambda case: case.law != "T9"))
 def test_structures_shrink_to_what_fails(case: TreeCase) -> None:
     """Lost: a bug of keras.tree would be filed with a structure that nobody can take in."""
     if _dict_out_of_order(case):
