@@ -138,7 +138,7 @@ def test_a_common_bug_does_not_hide_a_rare_one(prober: Prober, tmp_path: Path) -
     rare = "refused: RuntimeError: rare"
     budget = Budget(max_examples=200, structures_per_model=0)
     found = search(prober, source, trees=("optree",), seed=1, budget=budget)
-    assert found.avoided > 15
+    assert found.avoided > 5
     [finding] = [one for one in found.findings if one.reading.signature == rare]
     assert isinstance(finding.case, Case) and finding.case.entry == "fit"
     assert "alphabet" in " ".join(signatures(found))

@@ -148,7 +148,7 @@ def test_what_matters_is_drawn_often() -> None:
 
 def test_every_form_of_every_dimension_is_drawn() -> None:
     """Lost: a form that a refactoring no longer draws is searched by nobody, and nobody is told."""
-    drawn = _drawn(300, cases(twists=()))
+    drawn = _drawn(1000, cases(twists=()))
     kinds = {One, InOrder, ByName, type(None)}
     assert {len(case.outputs) for case in drawn} == {1, 2, 3, 4}
     assert {case.container for case in drawn} == set(strategies.CONTAINERS)
