@@ -143,7 +143,13 @@ def _like(one: Reported) -> None:
     type=click.Choice(["optree", "dm-tree"]),
     help="Implementation of keras.tree that the script asks for.",
 )
-def script(case: Path, tree: str) -> int:
+@click.option(
+    "--pytest",
+    "as_test",
+    is_flag=True,
+    help="Write it as a regression test for the test suite of Keras.",
+)
+def script(case: Path, tree: str, as_test: bool) -> int:
     """Write the script of a case to standard output.
 
     CASE is a `case.json`, or the folder of a finding.
@@ -151,5 +157,15 @@ def script(case: Path, tree: str) -> int:
     from keras_repro.reading import load, render
 
     path = case / "case.json" if case.is_dir() else case
-    write(render(load(path), "dm-tree" if tree == "dm-tree" else "optree").text)
+    if not as_test:
+        write(render(load(path), "dm-tree" if tree == "dm-tree" else "optree").text)
+        return 0
+    from keras_repro.regression import regression_test
+    from keras_repro.report.facts import rules_of
+
+    if tree != "optree":
+        raise UsageError(
+            "A test runs in the Keras of its suite, and cannot choose dm-tree. Leave --tree out."
+        )
+    write(regression_test(render(load(path)).text, rules_of(path)))
     return 0

@@ -5,7 +5,7 @@ is broken, how, since when. A *bisect* of anybody's script has a journal alone: 
 and what its failure means is for its author to say. A bisect of a finding's script adds to the
 finding. Both become `Facts`, so that everything behind this room need not care.
 
-Public: `Facts`, `Misroute`, `read_facts`, `folders`.
+Public: `Facts`, `Misroute`, `read_facts`, `folders`, `rules_of`.
 """
 
 from __future__ import annotations
@@ -27,10 +27,12 @@ from keras_bisect.record.recorded import Recorded, RecordedProbe, probes, sectio
 from keras_bisect.run import Run
 from keras_bisect.transitions import Entry, Transition
 from keras_bisect.verdict import Match, Signature, Verdict, learn
+from keras_repro import oracle
 from keras_repro.contract import RULES, Rule
 from keras_repro.reading import AnyCase, CaseSignature, load, render
+from keras_repro.tree_case import TreeCase
 
-__all__ = ["Facts", "Misroute", "folders", "read_facts"]
+__all__ = ["Facts", "Misroute", "folders", "read_facts", "rules_of"]
 
 JOURNAL, HUNT, CASE, SCRIPT = "journal.jsonl", "hunt.json", "case.json", "repro.py"
 
@@ -158,6 +160,19 @@ def read_facts(folder: Path) -> Facts:
     if run is None:
         raise UsageError(f"{folder}: its {JOURNAL} holds no search. Run the bisect again.")
     return _bisected(folder, run, lines)
+
+
+def rules_of(path: Path) -> tuple[Rule, ...]:
+    """The rules that a case breaks, where its finding lies beside it, or else those it rests on.
+
+    Args:
+        path: the case.
+    """
+    if (path.parent / HUNT).is_file() and path.name == CASE:
+        return read_facts(path.parent).rules
+    case = load(path)
+    known = case.laws if isinstance(case, TreeCase) else oracle.rules_of(case)
+    return tuple(RULES[name] for name in known)
 
 
 # -- a finding -------------------------------------------------------------------------------------
