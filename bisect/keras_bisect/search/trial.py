@@ -70,22 +70,25 @@ class Repeat:
         """Runs of both ends."""
         return self.runs or ENDS
 
-    def neighbour(self, others: int) -> int:
+    def neighbour(self, others: int, *, alone: bool = False) -> int:
         """Runs of a build that an answer rests on.
 
         Args:
             others: runs of the other side, which agreed.
+            alone: whether the neighbour on the other side is not run as often, too.
 
         >>> Repeat().neighbour(3), Repeat().neighbour(8), Repeat(1).neighbour(3)
-        (5, 3, 1)
+        (4, 3, 1)
         """
         if self.runs is not None:
             return self.runs
-        # Where no more was seen of it, there is its end.
-        m, more = max(others, ENDS), 1
-        while m**m * more**more / (m + more) ** (m + more) > 1 - self.confidence:
+        more = 0
+        while True:
             more += 1
-        return 1 + more
+            # Where no more was seen of the other side, there is its end.
+            m = max(others, ENDS) + (0 if alone else more)
+            if m**m * more**more / (m + more) ** (m + more) <= 1 - self.confidence:
+                return 1 + more
 
 
 @dataclass
@@ -254,7 +257,7 @@ class Trial:
         if self.repeat.runs is not None:
             return self.repeated({build: self.repeat.runs})
         bads = Counter(verdict for seen in self._shown.values() for verdict in _verdicts(seen))
-        self.repeated({bad: ENDS, build: self.repeat.neighbour(max(ENDS, bads[Verdict.BAD]))})
+        self.repeated({bad: ENDS, build: self.repeat.neighbour(bads[Verdict.BAD], alone=True)})
         while True:
             here, there = ({*self.shown(one)} for one in (build, bad))
             if here == {Verdict.GOOD} and there == {Verdict.BAD}:
