@@ -1,7 +1,7 @@
 """The command line: reads what a person wrote, calls one function, writes the answer. Nothing else.
 
     commands     all of them; a new one is a function in one of the modules below, and named there
-    hunting, reporting, running, bisecting, stepping, listing
+    hunting, reporting, running, bisecting, minimizing, stepping, listing
     options      the options that commands share
     values       what their values are, and which are refused
     common       what commands share: a lab, a script or case, the failure of a case

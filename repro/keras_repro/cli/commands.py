@@ -10,6 +10,7 @@ import click
 from keras_repro.cli.bisecting import bisect, status
 from keras_repro.cli.hunting import find, hunt, regressions
 from keras_repro.cli.listing import builds
+from keras_repro.cli.minimizing import minimize
 from keras_repro.cli.reporting import report, script
 from keras_repro.cli.running import run, timeline
 from keras_repro.cli.stepping import predicate
@@ -25,6 +26,7 @@ COMMANDS = (
     run,
     timeline,
     bisect,
+    minimize,
     status,
     predicate,
     builds,
