@@ -51,7 +51,7 @@ def test_what_is_left_is_the_same_bug(
     options, environment, script = world
     out = tmp_path / "small.py"
     run = keras_repro(
-        "minimize", script, *options, "--budget", "60s", "--out", out, "--json", **environment
+        "minimize", script, *options, "--budget", "20s", "--out", out, "--json", **environment
     )
     assert run.returncode == 0, run.stderr
     document = json.loads(run.stdout)

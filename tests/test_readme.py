@@ -34,6 +34,16 @@ def test_the_page_of_rules_is_the_contract() -> None:
     assert rows == [(r.id, r.sentence, r.strength, r.source) for r in RULES.values()]
 
 
+def test_pages_speak_of_rules_that_there_are() -> None:
+    """Lost otherwise: a page explains a rule that was given another id, or never was."""
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        named = set(re.findall(r"\b([RT]\d{1,2})\b", page.read_text("utf-8")))
+        assert named <= set(RULES), page.name
+    page = (ROOT / "docs" / "rules.md").read_text("utf-8")
+    for strength in {rule.strength for rule in RULES.values()}:
+        assert f"`{strength}`: " in page, strength
+
+
 def test_links_within_the_documents_lead_somewhere() -> None:
     """Lost otherwise: a newcomer's first click ends at a missing page."""
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
