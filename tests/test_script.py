@@ -113,7 +113,9 @@ def _lists(given_: InOrder[object] | ByName[object]) -> list[object]:
 def test_two_outputs_fit_on_a_screen(case: Case) -> None:
     """Lost: a script for a maintainer would grow beyond what is read at a glance."""
     text = render(case)
-    assert text.count("\n") <= 40
+    # A finding is shrunk to names of a letter; long ones take a line each.
+    short = all(len(name) <= 3 for one in case.outputs for name in (one.name, one.layer))
+    assert text.count("\n") <= (40 if short else 50)
     assert "keras_repro" not in text
     assert "__version__" not in text
 
