@@ -72,7 +72,9 @@ class Host:
         folder = str(Path(script.filename).parent) if script.filename else ""
         job = Job(script.text, script.filename, folder, self._prober.timeout, self._prober.memory)
         try:
-            self._connection.send(job)
+            with contextlib.suppress(BrokenPipeError):
+                # A host that cannot share keras has ended by now; what it said is still there.
+                self._connection.send(job)
             answer = self._answer()
         except (EOFError, OSError) as error:
             self._process.join(GRACE)
