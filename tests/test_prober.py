@@ -73,6 +73,16 @@ def test_an_import_that_cannot_be_shared(tmp_path: Path, init: str, ended: Ended
     assert all((o.import_error is not None) == (ended is Ended.EXIT) for o in outcomes)
 
 
+def test_a_host_that_ended_before_it_was_asked_is_heard(tmp_path: Path) -> None:
+    """Without it a release that does not import ends a whole hunt, once in a hundred times."""
+    source = fake_keras(tmp_path, init="raise ImportError('no')")
+    with Prober(jobs=1, start="fork") as prober, prober.host(source, share=True) as host:
+        # It is slow to be asked here, and on a busy machine anywhere.
+        host._process.join(30)
+        with pytest.raises(handle.Unshared):
+            host.run(script("print()"))
+
+
 def test_a_failed_import_is_not_shared(tmp_path: Path) -> None:
     """Without it what a failed import leaves behind would be the failure of the build."""
     init = "import sys; again = hasattr(sys, 'tried'); sys.tried = True\n"
