@@ -210,7 +210,11 @@ def _in_order(node: Node) -> bool:
 
 # -- words -------------------------------------------------------------------------------------
 
-SUBJECTS = {"container": "outputs", "outputs.count": "outputs", "eager": "eager"}
+SUBJECTS = {
+    "container": "outputs",
+    "outputs.count": "outputs",
+    "inner": "a compiled model inside",
+}
 BARE = ("entry", "data", "model", "trip", "tree", "spelling")
 """Dimensions whose values say by themselves what they are."""
 
@@ -224,6 +228,8 @@ def worded(dimension: str, values: Iterable[str]) -> str:
     'names not in alphabetical order'
     >>> worded("entry", ["fit", "evaluate"])
     'evaluate or fit'
+    >>> worded("class_weight", ["given"]), worded("outputs.width", ["3"])
+    ('class weight', 'outputs of width 3')
     """
     said = " or ".join(sorted(value or "none" for value in values))
     subject = SUBJECTS.get(dimension, dimension)
@@ -234,8 +240,12 @@ def worded(dimension: str, values: Iterable[str]) -> str:
         said = " or ".join(words.get(value, value) for value in sorted(values))
         return f"{argument} {said}"
     subject = f"{argument} {about.replace('_', ' ').replace('.', ' ')}".strip()
+    if about == "width":
+        return f"{argument} of width {said}"
+    if said == argument:
+        return subject
     match said:
-        case "yes":
+        case "yes" | "given":
             return subject
         case "no":
             return f"not {subject}"
