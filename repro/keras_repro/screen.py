@@ -200,7 +200,7 @@ def _short(hunted: Hunted, number: int, same: int | None) -> str:
         f"{hunted.slug[-6:]}"
     )
     about = [f"when {finding.condition}"] if finding.condition is not None else []
-    about += [f"perhaps the cause of {same}"] if same else []
+    about += [f"perhaps one cause with {same}"] if same else []
     return line + (f"\n{'':9}{cut('; '.join(about), 90)}" if about else "")
 
 
