@@ -263,8 +263,12 @@ def test_suspects_save_probes_and_never_mislead(history: History, place: Path, r
     """Lost otherwise: a guess could cost the answer, or a good one gain nothing."""
     suspect = "keras/src/ops.py" if right else history.shas[9]
     arguments = ["bisect", history.script, *history.ends(), "--to", "commit", "--json"]
-    [change] = document(keras_repro(*arguments, "--suspect", suspect))["transitions"]
+    run = keras_repro(*arguments, "--suspect", suspect, "--suspect", "keras/src/no_such.py")
+    [change] = document(run)["transitions"]
     assert change["culprit"]["sha"] == history.shas[WRONG_AT]
+    # A mistyped file is not passed over in silence.
+    [told] = [line for line in run.stderr.splitlines() if "no_such.py" in line]
+    assert "none of them touches it" in told and suspect not in told
 
 
 def test_the_failure_that_is_meant_is_followed(history: History, place: Path) -> None:

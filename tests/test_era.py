@@ -23,7 +23,7 @@ from keras_bisect.errors import HarnessError, NotCached, Unreachable, UsageError
 from keras_bisect.outcome import Ended
 from keras_bisect.probe import era as room
 from keras_bisect.probe import uv
-from keras_bisect.probe.era import KERAS, Era, Eras, EraUnavailable, last_day
+from keras_bisect.probe.era import KERAS, Era, Eras, EraUnavailable, last_day, needed_by
 from keras_bisect.probe.prober import Prober, Script, Start, Task
 from local_index import LocalIndex, Offered
 from probing import fake_keras
@@ -167,6 +167,20 @@ def test_the_backend_is_in_it(eras: Make, past: LocalIndex) -> None:
     era = eras(backend="jax").of(NOVEMBER)
     assert era.packages["jax"] == "0.4.20" and tensorflow(era) == "2.15.0"
     assert "jax" not in eras().of(NOVEMBER).packages
+
+
+def test_what_a_script_imports_is_in_it(eras: Make, past: LocalIndex) -> None:
+    """Without it a script that needs scipy could be judged in no environment but the present."""
+    offer(past, "psutil", "5.9.6", "2023-10-15")
+    text = (
+        "import sys, keras\ndef late():\n    from psutil import Process\nimport nowhere_to_be_had"
+    )
+    assert needed_by(text) == ("psutil",)
+    era = eras(script=text).of(NOVEMBER)
+    assert era.packages["psutil"] == "5.9.6" and tensorflow(era) == "2.15.0"
+    assert "psutil" not in eras(script="import keras, tree, h5py").of(NOVEMBER).packages
+    # What nobody had then is no reason to have no environment.
+    assert tensorflow(eras(script="import pytest").of(NOVEMBER)) == "2.15.0"
 
 
 def test_settings_for_other_work_are_left_aside(

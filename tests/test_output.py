@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
 
 from keras_bisect.errors import UsageError
+from keras_repro.cli import main
 from keras_repro.cli.commands import cli
 from keras_repro.cli.values import Size
 from keras_repro.reading import dump
@@ -277,3 +280,16 @@ def test_a_script_comes_through_a_pipe(checkout: Path) -> None:
         check=False,
     )
     assert run.returncode == 1, run.stderr
+
+
+def test_ctrl_c_while_it_starts_is_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lost otherwise: whoever changes their mind at once is shown the toolkit's insides."""
+
+    class Interrupted(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "keras_repro.cli.commands", Interrupted("commands"))
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 130

@@ -17,7 +17,7 @@ from keras_bisect.documents import event_document
 from keras_bisect.errors import UsageError
 from keras_bisect.events import Began, Ended, Event, Narrowed, Notice, Probed, Stage
 from keras_bisect.record.journal import Journal, began, ended
-from keras_bisect.record.recorded import line_of, recorded
+from keras_bisect.record.recorded import answered, line_of, recorded
 from keras_bisect.record.status import Status, status, status_document, status_lines, status_of
 from keras_bisect.verdict import Verdict, learn
 from test_journal import BAD, GOOD, RUN, SCRIPT, events, probed
@@ -110,6 +110,28 @@ def test_a_search_that_ended_says_what_it_found() -> None:
     # A later version may know less, or more, of a transition.
     bare = of([*SEARCH, Ended(0, LATER, transitions=({},))])
     assert status_lines(bare)[-1] == "  change      ? → ?"
+
+
+def test_an_answer_outlives_a_later_search_that_has_none() -> None:
+    """Lost: after one mistyped end, nobody would be told what a search of hours had found."""
+    found = [*SEARCH, Ended(0, LATER, transitions=(TRANSITION,))]
+    mistyped = replace(RUN, good="3.4.99")
+    for after in (
+        [Began(mistyped, LATER, 9, 1.0), Ended(2, LATER, "There is no 3.4.99.")],
+        [Began(RUN, LATER, 9, 1.0), Ended(5, LATER, "The disk is full.")],
+        [Began(RUN, LATER, 9, 1.0)],
+    ):
+        told = of([*found, *after])
+        assert (told.transitions, told.earlier) == ((), (TRANSITION,))
+        first, second = [line for line in status_lines(told) if "earlier" in line or "→" in line]
+        assert first == "  an earlier search for this script has an answer:"
+        assert second.endswith("8f5ad1e75b bad  8f5ad1e75b Sort (#1)")
+        journal = b"".join(line_of(event_document(event)) for event in [*found, *after])
+        assert [one.event for one in answered(recorded(journal, ""))] == found[2:]
+    # It is of another script: nothing is said of this one.
+    other = [Began(replace(RUN, script="0" * 64), LATER, 9, 1.0)]
+    assert not of([*found, *other]).earlier
+    assert not of([*found, Began(RUN, LATER, 9, 1.0), found[-1]]).earlier
 
 
 @given(st.lists(events, max_size=5))

@@ -98,7 +98,14 @@ def open_lab(
         if era:
             from keras_bisect.probe.era import Eras
 
-            eras = Eras(cache, backend=backend, offline=offline, index_url=index_url, notice=notice)
+            eras = Eras(
+                cache,
+                backend=backend,
+                script=text,
+                offline=offline,
+                index_url=index_url,
+                notice=notice,
+            )
         lab = Lab(
             index,
             store,

@@ -11,12 +11,16 @@ the first of a month, so that a year of builds needs twelve environments and not
 An environment comes into being by one rename of a finished folder, so it is there whole or not at
 all; temporary folders of killed runs are removed by whoever comes next, as `store.py` has it.
 
-Public: `Eras`, `Era`, `EraUnavailable`, `last_day`.
+What a script imports beside Keras is there, too, if it is installed here.
+
+Public: `Eras`, `Era`, `EraUnavailable`, `last_day`, `needed_by`.
 """
 
 from __future__ import annotations
 
+import ast
 import hashlib
+import importlib.metadata
 import json
 import logging
 import secrets
@@ -25,10 +29,10 @@ import sys
 import sysconfig
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,7 +51,7 @@ from keras_bisect.probe.uv import (
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-__all__ = ["Era", "EraUnavailable", "Eras", "last_day"]
+__all__ = ["Era", "EraUnavailable", "Eras", "last_day", "needed_by"]
 
 LOCK_SECONDS = 2000.0
 
@@ -103,6 +107,7 @@ class Eras:
         cache: Path,
         *,
         backend: str,
+        script: str = "",
         offline: bool = False,
         index_url: str | None = None,
         notice: Callable[[str], None] | None = None,
@@ -112,12 +117,14 @@ class Eras:
         Args:
             cache: the cache folder; environments are kept in its `eras/`.
             backend: the Keras backend whose package is wanted beside TensorFlow.
+            script: the text of the script that is to run in them.
             offline: use what is there, make nothing.
             index_url: the index; by default what `index.index_url` says, else what uv is set to.
             notice: told when an environment is made, which takes its time. Logs by default.
         """
         self._cache = cache.absolute()
         self._backend = backend
+        self._script = script
         self._offline = offline
         self._index = told_index(index_url)
         self._notice = notice or logging.getLogger(__name__).warning
@@ -214,15 +221,21 @@ class Eras:
 
     def _resolve(self, uv: Uv, python: str) -> Mapping[str, str]:
         wanted = (*TENSORFLOW, *KERAS, *BACKENDS.get(self._backend, ()))
-        try:
-            return uv.resolve(python, (*wanted, OPTREE))
-        except NoSolution:
-            return uv.resolve(python, wanted)
+        # A script that misses something tells less than a Keras that is run without optree.
+        for more in ((OPTREE, *self._needed), self._needed, (OPTREE,)):
+            with suppress(NoSolution):
+                return uv.resolve(python, (*wanted, *more))
+        return uv.resolve(python, wanted)
+
+    @cached_property
+    def _needed(self) -> tuple[str, ...]:
+        return needed_by(self._script)
 
     def _name(self, day: date) -> str:
         wanted = [
             *(sys.implementation.name, *map(str, sys.version_info[:3]), sysconfig.get_platform()),
             *(self._backend, *TENSORFLOW, *KERAS, OPTREE, *BACKENDS.get(self._backend, ())),
+            *self._needed,
             self._index,
         ]
         return f"{day}-{hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:12]}"
@@ -265,6 +278,27 @@ def last_day(made: datetime, now: datetime) -> date:
     day, today = made.astimezone(UTC).date(), now.astimezone(UTC).date()
     first = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
     return min(first, max(today, day + timedelta(days=1)))
+
+
+def needed_by(text: str) -> tuple[str, ...]:
+    """What a script imports, anywhere in it, that no environment has by itself.
+
+    Returns:
+        Names of distributions that are installed here, sorted. What is not installed here fails in
+        any environment alike, and what Keras and TensorFlow bring is there already.
+    """
+    try:
+        nodes = list(ast.walk(ast.parse(text)))
+    except (SyntaxError, ValueError, RecursionError):
+        return ()
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    names |= {str(n.module) for n in nodes if isinstance(n, ast.ImportFrom) and not n.level}
+    tops = {name.partition(".")[0] for name in names} - sys.stdlib_module_names
+    if tops <= {"keras", "numpy", "tensorflow"}:
+        return ()
+    installed = importlib.metadata.packages_distributions()
+    found = {name.lower() for top in tops for name in installed.get(top, ())}
+    return tuple(sorted(found - {*KERAS, OPTREE, "keras", "keras-nightly", "tensorflow", "tree"}))
 
 
 def _pythons() -> Iterator[str]:

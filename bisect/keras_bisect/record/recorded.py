@@ -4,8 +4,8 @@ Each line is a JSON document with `schema` and `event`, and ends in a check sum,
 is known for one wherever the damage is. What a killed process wrote last may be cut short: an end
 without a line feed is no line, and nothing that was ever relied on.
 
-Public: `Recorded`, `RecordedProbe`, `line_of`, `recorded`, `event_of`, `section`, `probes`,
-`identity`, `SCHEMA`.
+Public: `Recorded`, `RecordedProbe`, `line_of`, `recorded`, `event_of`, `section`, `answered`,
+`probes`, `identity`, `SCHEMA`.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ __all__ = [
     "SCHEMA",
     "Recorded",
     "RecordedProbe",
+    "answered",
     "event_of",
     "identity",
     "line_of",
@@ -130,6 +131,31 @@ def section(lines: Sequence[Recorded], run: Run | None = None) -> list[Recorded]
     own = [part for part in parts if part[0].run == run]
     fresh = [number for number, (begin, _) in enumerate(own) if not begin.resumed]
     return [one for _, part in own[fresh[-1] if fresh else 0 :] for one in part]
+
+
+def answered(lines: Sequence[Recorded]) -> list[Recorded]:
+    """What belongs to the last search of a journal that has an answer.
+
+    It is of the script of the last search: that may have asked for the impossible, such as an end
+    that does not exist, and what is known stays known.
+
+    Returns:
+        As `section`; none where no search of that script has an answer.
+    """
+    begins = [
+        (number, one.event) for number, one in enumerate(lines) if isinstance(one.event, Began)
+    ]
+    ends = [
+        number
+        for number, one in enumerate(lines)
+        if isinstance(one.event, Ended) and one.event.transitions
+    ]
+    if not begins or not ends:
+        return []
+    run = next((begin.run for number, begin in reversed(begins) if number < ends[-1]), None)
+    if run is None or run.script != begins[-1][1].run.script:
+        return []
+    return section(lines[: ends[-1] + 1], run)
 
 
 def probes(lines: Iterable[Recorded]) -> list[RecordedProbe]:

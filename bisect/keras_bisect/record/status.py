@@ -19,7 +19,7 @@ from keras_bisect.documents import SCHEMA
 from keras_bisect.errors import INTERRUPTED, HarnessError, UsageError
 from keras_bisect.events import Began, Ended, Narrowed, Stage
 from keras_bisect.record.journal import alive, read
-from keras_bisect.record.recorded import Recorded, RecordedProbe, probes, section
+from keras_bisect.record.recorded import Recorded, RecordedProbe, answered, probes, section
 from keras_bisect.run import Run
 from keras_bisect.transitions import Place
 from keras_bisect.verdict import Verdict, first_look
@@ -80,6 +80,8 @@ class Status:
     """Why it has no answer."""
     transitions: tuple[Mapping[str, Any], ...] = ()
     """Its answer, as documents (`documents.transition_document`)."""
+    earlier: tuple[Mapping[str, Any], ...] = ()
+    """Where it has none: the answer of an earlier search for the same script."""
 
 
 def status_of(hunt: Path) -> Status:
@@ -119,6 +121,7 @@ def status(lines: Sequence[Recorded], alive: Callable[[int, float | None], bool]
     Raises:
         KeyError: no search began in it.
     """
+    before = next((one.event for one in reversed(answered(lines))), None)
     lines = section(lines)
     begins = [one.event for one in lines if isinstance(one.event, Began)]
     if not begins:
@@ -153,6 +156,9 @@ def status(lines: Sequence[Recorded], alive: Callable[[int, float | None], bool]
         code=end.code if end else None,
         reason=end.reason if end else "",
         transitions=end.transitions if end else (),
+        earlier=before.transitions
+        if isinstance(before, Ended) and not (end and end.transitions)
+        else (),
     )
 
 
@@ -196,6 +202,10 @@ def _lines(status: Status) -> Iterator[str]:
         yield f"  {_transition(transition)}"
     if status.code:
         yield f"  exit code {status.code}" + (f": {status.reason}" if status.reason else "")
+    if status.earlier:
+        yield "  an earlier search for this script has an answer:"
+    for transition in status.earlier:
+        yield f"  {_transition(transition)}"
     if status.state == "interrupted" and run.command == "bisect":
         yield "  It goes on with the same command and --resume."
 
@@ -266,4 +276,5 @@ def status_document(status: Status) -> dict[str, Any]:
         "code": status.code,
         "reason": status.reason,
         "transitions": [dict(one) for one in status.transitions],
+        "earlier": [dict(one) for one in status.earlier],
     }

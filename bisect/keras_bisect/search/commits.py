@@ -26,6 +26,7 @@ from keras_bisect.search.line import beyond, changes, others
 from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Culprit, Transition, kind_of
 from keras_bisect.verdict import Verdict
+from keras_bisect.wording import counted
 
 __all__ = ["build_of", "check_suspects", "narrow_to_commits", "older"]
 
@@ -231,7 +232,16 @@ def _suspects(trial: Trial, repository: Repository, line: Sequence[Commit]) -> I
             shas = repository.touching(suspect, line[0], line[-1])
         else:
             shas = (repository.resolve(suspect).sha,)
-        yield from (place[sha] for sha in shas if sha in place)
+        found = [place[sha] for sha in shas if sha in place]
+        if not found:
+            what = "none of them touches it" if is_file(suspect) else "it is none of them"
+            trial.lab.listener(
+                Notice(
+                    f"--suspect {suspect} helps nothing among {counted(len(line) - 1, 'commit')}, "
+                    f"{line[0].sha[:10]} to {line[-1].sha[:10]}: {what}."
+                )
+            )
+        yield from found
 
 
 def foresee(lab: Lab, one: Build, other: Build) -> None:

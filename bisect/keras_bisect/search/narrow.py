@@ -22,6 +22,7 @@ from keras_bisect.builds.build import Build
 from keras_bisect.builds.content import changed
 from keras_bisect.errors import HarnessError
 from keras_bisect.events import Notice, Stage
+from keras_bisect.search.commits import is_file
 from keras_bisect.search.line import beyond, changes, others
 from keras_bisect.search.reduce import MOST, smallest
 from keras_bisect.search.trial import Trial
@@ -213,6 +214,12 @@ def narrow_to_files(trial: Trial, transition: Transition, last: Build, first: Bu
             yield named[build], judged.verdict is transition.after and same
 
     suspected = [(file,) for file in trial.hints.suspects if file in candidates]
+    for file in trial.hints.suspects:
+        if is_file(file) and file not in candidates:
+            text = (
+                f"--suspect {file} helps nothing: {first} and {last} have the same of it, or none."
+            )
+            trial.lab.listener(Notice(text))
     tried_first = [*suspected, *trial.hints.files]
     found = smallest(candidates, flips, suspects=tried_first)
     if found is None and strict:

@@ -28,6 +28,8 @@ def main() -> NoReturn:
     try:
         from keras_repro.cli.commands import cli
         from keras_repro.cli.ending import run_to_its_end
+    except KeyboardInterrupt:
+        sys.exit(130)
     except Exception:  # noqa: BLE001 - Python would end with 1, which git takes for a verdict
         if sys.stderr is not None:
             traceback.print_exc()

@@ -23,7 +23,7 @@ from keras_bisect.events import Began, Ended, Stage
 from keras_bisect.outcome import TREES, Outcome, Tree
 from keras_bisect.probe.prober import Script, digest
 from keras_bisect.record.journal import read
-from keras_bisect.record.recorded import Recorded, RecordedProbe, probes, section
+from keras_bisect.record.recorded import Recorded, RecordedProbe, answered, probes, section
 from keras_bisect.run import Run
 from keras_bisect.transitions import Entry, Transition
 from keras_bisect.verdict import Match, Signature, Verdict, learn
@@ -147,9 +147,11 @@ def read_facts(folder: Path) -> Facts:
         UsageError: something in it is missing, damaged, or does not belong to the rest.
     """
     try:
-        lines = section(read(folder / JOURNAL)) if (folder / JOURNAL).is_file() else []
+        written = read(folder / JOURNAL) if (folder / JOURNAL).is_file() else []
     except HarnessError as error:
         raise UsageError(str(error)) from error
+    # A later search without an answer, such as one with a mistyped end, takes none away.
+    lines = answered(written) or section(written)
     begins = [one.event for one in lines if isinstance(one.event, Began)]
     run = begins[0].run if begins else None
     if (folder / HUNT).is_file() and (folder / CASE).is_file():
