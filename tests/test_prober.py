@@ -307,6 +307,33 @@ def test_an_interruption_while_it_warms_up_is_one_traceback(tmp_path: Path, star
         time.sleep(0.05)
 
 
+def test_a_long_name_of_the_temporary_folder_is_no_hindrance(tmp_path: Path) -> None:
+    """Without it nothing could be probed where TMPDIR is longer than a socket's address may be."""
+    place = tmp_path / ("long" * 25)
+    place.mkdir()
+    build = fake_keras(tmp_path / "build")
+    program = tmp_path / "program.py"
+    program.write_text(
+        f"""
+import sys
+from pathlib import Path
+from keras_bisect.builds.build import Build
+from keras_bisect.builds.store import Store
+from keras_bisect.probe.prober import Prober, Script
+store = Store(Path({str(tmp_path / "cache")!r}))
+source = store.get(Build("folder", {f"path:{build.path}"!r}))
+with Prober(start="fork") as prober:
+    print(prober.run(Script("import keras, sys; sys.exit(7)"), source).code)
+"""
+    )
+    env = os.environ | {"TMPDIR": str(place)}
+    done = subprocess.run(
+        [sys.executable, str(program)], env=env, capture_output=True, text=True, check=False
+    )
+    assert done.stdout == "7\n", done.stderr
+    assert not list(place.iterdir())
+
+
 def test_what_killed_toolkits_left_is_swept_up() -> None:
     """Without it each kill would leave folders for ever, as numbers of processes come again."""
     dead = subprocess.Popen([sys.executable, "-c", ""])

@@ -11,6 +11,7 @@ Public: `abandon_warming`, `own_folder`, `start`, `sweep`, `warm_up`.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import secrets
@@ -38,8 +39,10 @@ WARMING = 300.0
 """Seconds in which TensorFlow is imported, on a machine that is busy."""
 ANSWERING = 30.0
 """Seconds in which a warm process forks."""
+SHORT = "/tmp"
+"""Where the address is if the temporary folder has too long a name for one."""
 ADDRESS_LIMIT = 80
-"""Characters of a folder whose sockets have an address: some 100 are allowed, with their names."""
+"""Bytes of a folder whose sockets have an address: some 100 are allowed, with their names."""
 
 _starting = threading.Lock()
 """`__main__` is hidden from one process at a time."""
@@ -47,15 +50,17 @@ _answered: set[int] = set()
 """Warm processes (by number) that have started one of ours, so they are warm."""
 
 
-def own_folder(prefix: str) -> str:
+def own_folder(prefix: str, place: str = "") -> str:
     """A name for a folder in the temporary folder, which `sweep` removes once we are gone."""
-    return str(Path(tempfile.gettempdir(), f"{prefix}{os.getpid()}-{secrets.token_hex(3)}"))
+    place = place or tempfile.gettempdir()
+    return str(Path(place, f"{prefix}{os.getpid()}-{secrets.token_hex(3)}"))
 
 
 def sweep() -> None:
     """Remove the folders of runs that were killed."""
-    for prefix in (SCRATCH, SERVER):
-        for folder in Path(tempfile.gettempdir()).glob(prefix + "*"):
+    places = {tempfile.gettempdir(), SHORT}
+    for prefix, place in itertools.product((SCRATCH, SERVER), places):
+        for folder in Path(place).glob(prefix + "*"):
             owner = folder.name.removeprefix(prefix).partition("-")[0]
             if owner.isdigit() and not _owns(int(owner), folder):
                 shutil.rmtree(folder, ignore_errors=True)
@@ -166,12 +171,20 @@ def _name_its_folder() -> None:
     It would make a folder of its own, which a kill leaves behind under a name that says nothing.
     """
     config = multiprocessing.current_process()._config  # type: ignore[attr-defined]
-    folder = own_folder(SERVER)
-    if config.get("tempdir") is None and len(folder) <= ADDRESS_LIMIT:
-        Path(folder).mkdir(mode=0o700)
+    if config.get("tempdir") is not None:
+        return
+    for place in (tempfile.gettempdir(), SHORT):
+        folder = own_folder(SERVER, place)
+        if len(os.fsencode(folder)) > ADDRESS_LIMIT:
+            continue
+        try:
+            Path(folder).mkdir(mode=0o700)
+        except OSError:
+            continue
         # As the standard library does it: after all that has priority over it.
         multiprocessing.util.Finalize(None, shutil.rmtree, args=(folder, True), exitpriority=-100)
         config["tempdir"] = folder
+        return
 
 
 @contextlib.contextmanager
