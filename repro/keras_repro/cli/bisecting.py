@@ -116,19 +116,21 @@ def bisect(
     Or, with --find-fix, that mended it. SCRIPT is a Python file that fails, with an exception or
     any exit code but 0; 125 says that it cannot tell. CASE is a case.json of a hunt.
     """
-    from keras_bisect.api import bisect as run_bisect
-    from keras_bisect.api import git_log as log_of
-    from keras_bisect.atomic import write_atomic
-    from keras_bisect.documents import bisect_document
-    from keras_bisect.errors import KerasBisectError
-    from keras_bisect.search.narrow import Grain
-    from keras_bisect.search.trial import Repeat
     from keras_bisect.verdict import Match
-    from keras_repro import screen
 
     wanted = Match.parse(match)
     script, case = read_subject(subject)
     with open_lab_of(shared, script) as (lab, _listener):
+        # What is imported here is imported while TensorFlow is.
+        from keras_bisect.api import bisect as run_bisect
+        from keras_bisect.api import git_log as log_of
+        from keras_bisect.atomic import write_atomic
+        from keras_bisect.documents import bisect_document
+        from keras_bisect.errors import KerasBisectError
+        from keras_bisect.search.narrow import Grain
+        from keras_bisect.search.trial import Repeat
+        from keras_repro import screen
+
         result = run_bisect(
             lab,
             script,
