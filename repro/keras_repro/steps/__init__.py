@@ -1,0 +1,68 @@
+"""The steps that make a model case simpler, in the order in which they are tried.
+
+Each takes a case and yields cases that are plainer in one way. What can be left out comes first,
+then each form becomes plainer, then names become letters. No step undoes another, so a case cannot
+come back to what it was.
+
+Public: `simpler_cases`, `STEPS`, `LETTERS`, `ranked`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from keras_bisect.errors import UsageError
+from keras_repro.case import Case
+from keras_repro.oracle import promised
+from keras_repro.steps.arguments import (
+    every_key_once,
+    plain_kinds,
+    plain_loss,
+    plain_metrics,
+    plain_targets,
+    plain_weights,
+)
+from keras_repro.steps.around import (
+    plain_call,
+    plain_data,
+    plain_inputs,
+    plain_model,
+    without_arguments,
+)
+from keras_repro.steps.base import LETTERS, Step, ranked
+from keras_repro.steps.outputs import fewer_outputs, plain_names, plain_outputs, same_widths
+
+__all__ = ["LETTERS", "STEPS", "ranked", "simpler_cases"]
+
+
+def simpler_cases(case: Case) -> Iterator[Case]:
+    """Cases that are one step simpler, the biggest steps first."""
+    for step in STEPS:
+        for changes in step(case):
+            try:
+                candidate = case.but(**changes)
+                # What nobody promised anything about would shrink into a false alarm.
+                if candidate != case and promised(candidate):
+                    yield candidate
+            except (ValueError, UsageError):
+                continue  # plainer, but no case: a list where the outputs are nested, say
+
+
+STEPS: Final[tuple[Step, ...]] = (
+    plain_model,
+    plain_data,
+    without_arguments,
+    fewer_outputs,
+    plain_call,
+    plain_outputs,
+    same_widths,
+    plain_kinds,
+    every_key_once,
+    plain_loss,
+    plain_targets,
+    plain_weights,
+    plain_metrics,
+    plain_names,
+    plain_inputs,
+)

@@ -1,0 +1,162 @@
+"""Steps of the outputs: how many, what holds them, what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from keras_repro.case import ByName, Case, InOrder, Like, Nest, One, Output, is_dict
+from keras_repro.oracle import CONSTANTS
+from keras_repro.steps.base import LETTERS, ranked
+
+
+def fewer_outputs(case: Case) -> Iterator[dict[str, Any]]:
+    """Leave out an output and all that belongs to it, the last first."""
+    for index in reversed(range(len(case.outputs)) if len(case.outputs) > 1 else ()):
+        yield _without(case, index)
+
+
+def _without(case: Case, index: int) -> dict[str, Any]:
+    gone = case.outputs[index].name
+    kept = [output for output in case.outputs if output.name != gone]
+    constants = CONSTANTS[len(kept)]
+    outputs = tuple(
+        replace(output, predicts=value)
+        for output, value in zip(kept, constants.predicts, strict=True)
+    )
+    names = [output.name for output in outputs]
+    refilled = {
+        "targets": constants.targets,
+        "before": constants.targets,
+        "loss_weights": constants.weights,
+        "sample_weight": constants.samples,
+    }
+    forms = {}
+    for field, given in case.forms():
+        forms[field] = _drop(given, index, gone)
+        if field in refilled:
+            forms[field] = _refilled(forms[field], names, refilled[field])
+    nest = None if case.nest is None else _nest_without(case.nest, index)
+    return {"outputs": outputs, "nest": nest, **forms}
+
+
+def _drop(given: Any, index: int, gone: str) -> Any:
+    if isinstance(given, InOrder | Like):
+        return replace(given, values=given.values[:index] + given.values[index + 1 :])
+    if isinstance(given, ByName):
+        return replace(given, items=tuple(item for item in given.items if item[0] != gone))
+    return given
+
+
+def _refilled(given: Any, names: Sequence[str], values: Sequence[float]) -> Any:
+    if isinstance(given, InOrder | Like):
+        return replace(given, values=tuple(values))
+    if isinstance(given, ByName):
+        by_name = dict(zip(names, values, strict=True))
+        items = tuple((name, by_name.get(name, value)) for name, value in given.items)
+        return replace(given, items=items)
+    return One(values[0])
+
+
+def _nest_without(nest: Nest, gone: int) -> Nest | None:
+    entries: list[int | Nest] = []
+    keys: list[str] = []
+    for place, entry in enumerate(nest.entries):
+        kept: int | Nest | None
+        if isinstance(entry, int):
+            kept = None if entry == gone else entry - (entry > gone)
+        else:
+            kept = _nest_without(entry, gone)
+        if kept is not None:
+            entries.append(kept)
+            keys += nest.keys[place : place + 1]
+    return Nest(nest.kind, tuple(entries), tuple(keys)) if entries else None
+
+
+def plain_outputs(case: Case) -> Iterator[dict[str, Any]]:
+    """Hold the outputs in a list; or in a dict under the names of their layers."""
+    if is_dict(case.container):
+        plain = tuple(replace(output, layer=output.name, key=None) for output in case.outputs)
+        yield {"container": "list", "outputs": plain}
+        same = tuple(replace(output, layer=output.name) for output in case.outputs)
+        yield {"outputs": same}
+        yield {"container": "dict"}
+    elif case.nest is not None:
+        yield _unnested(case)
+        for nest in _plainer_nests(case.nest):
+            yield {"nest": nest}
+    else:
+        listed = {
+            field: InOrder((given.value,))
+            for field, given in case.forms()
+            if field in ("targets", "before") and isinstance(given, One)
+        }
+        yield {"container": "list", **listed}
+        yield {"container": "list"}
+
+
+def same_widths(case: Case) -> Iterator[dict[str, Any]]:
+    """Outputs of one unit."""
+    yield {"outputs": tuple(replace(output, width=1) for output in case.outputs)}
+
+
+def _unnested(case: Case) -> dict[str, Any]:
+    forms = {f: InOrder(given.values) for f, given in case.forms() if isinstance(given, Like)}
+    return {"container": "list", "nest": None, **forms}
+
+
+def _plainer_nests(nest: Nest) -> Iterator[Nest]:
+    """Less depth, plainer containers, plainer keys."""
+    for index, entry in enumerate(nest.entries):
+        if not isinstance(entry, int):
+            before, after = nest.entries[:index], nest.entries[index + 1 :]
+            if not nest.keys:
+                yield replace(nest, entries=(*before, *entry.entries, *after))
+            elif len(entry.entries) == 1:
+                yield replace(nest, entries=(*before, entry.entries[0], *after))
+    for index, entry in enumerate(nest.entries):
+        if not isinstance(entry, int):
+            for plainer in _plainer_nests(entry):
+                entries = (*nest.entries[:index], plainer, *nest.entries[index + 1 :])
+                yield replace(nest, entries=entries)
+    if nest.keys:
+        yield Nest("list", nest.entries)
+        if nest.kind != "dict":
+            yield replace(nest, kind="dict")
+        for keys in (LETTERS[15 : 15 + len(nest.keys)], ranked(nest.keys, 15)):
+            if tuple(keys) == nest.keys:
+                break
+            yield replace(nest, keys=tuple(keys))
+    elif nest.kind == "tuple":
+        yield replace(nest, kind="list")
+
+
+def plain_names(case: Case) -> Iterator[dict[str, Any]]:
+    """Name the outputs by the first letters: in order, else in the order of the names they have."""
+    count = len(case.outputs)
+    letters, others = LETTERS[:count], LETTERS[count : 2 * count]
+    layers = [output.layer for output in case.outputs]
+    for names in (letters, ranked(case.names)):
+        for under in (names, letters, ranked(layers), others):
+            changes = _renamed(case, names, under)
+            if case.but(**changes) == case:
+                # What follows is less plain than what is there.
+                return
+            yield changes
+
+
+def _renamed(case: Case, names: Sequence[str], layers: Sequence[str]) -> dict[str, Any]:
+    new = dict(zip(case.names, names, strict=True))
+    outputs: tuple[Output, ...]
+    if is_dict(case.container):
+        triples = zip(case.outputs, names, layers, strict=True)
+        outputs = tuple(replace(o, key=name, layer=layer) for o, name, layer in triples)
+    else:
+        outputs = tuple(replace(o, layer=new[o.name]) for o in case.outputs)
+    forms = {
+        field: replace(given, items=tuple((new.get(k, k), v) for k, v in given.items))
+        for field, given in case.forms()
+        if isinstance(given, ByName)
+    }
+    return {"outputs": outputs, **forms}

@@ -1,0 +1,108 @@
+"""What makes a plain case odd, one thing at a time: the dimensions of the space.
+
+A twist takes a case and gives one that differs in a single dimension, or the same case where the
+dimension does not apply. `strategies.cases` draws a plain case and then some twists, each
+independent of the others; a twist whose outcome no rule decides is left out. So a dimension is
+added by writing one function here, and a step towards the plain form in `keras_repro.steps`.
+
+Public: `TWISTS`, `OFTEN`, `Twist`, `twisted`, and each twist by its name.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from keras_repro.twists.arguments import (
+    bare_metrics,
+    bare_target,
+    class_weight,
+    extra_key,
+    missing_key,
+    one_list_of_metrics,
+    other_kind,
+    sample_weight,
+    scalar_weight,
+    spelling,
+    weighted_metrics,
+)
+from keras_repro.twists.base import SCOPE, Twist, twisted
+from keras_repro.twists.calls import batches, call_before, compiled, data, other_entry, prediction
+from keras_repro.twists.models import architecture, chained, inner, inputs, trip
+from keras_repro.twists.outputs import (
+    nested,
+    odd_keys,
+    other_container,
+    other_widths,
+    permuted_layers,
+)
+
+__all__ = [
+    "OFTEN",
+    "SCOPE",
+    "TWISTS",
+    "Twist",
+    "architecture",
+    "bare_metrics",
+    "bare_target",
+    "batches",
+    "call_before",
+    "chained",
+    "class_weight",
+    "compiled",
+    "data",
+    "extra_key",
+    "inner",
+    "inputs",
+    "missing_key",
+    "nested",
+    "odd_keys",
+    "one_list_of_metrics",
+    "other_container",
+    "other_entry",
+    "other_kind",
+    "other_widths",
+    "permuted_layers",
+    "prediction",
+    "sample_weight",
+    "scalar_weight",
+    "spelling",
+    "trip",
+    "twisted",
+    "weighted_metrics",
+]
+
+TWISTS: Final[tuple[Twist, ...]] = (
+    other_kind,
+    other_container,
+    bare_metrics,
+    sample_weight,
+    weighted_metrics,
+    missing_key,
+    extra_key,
+    nested,
+    inputs,
+    prediction,
+    trip,
+    data,
+    batches,
+    other_entry,
+    bare_target,
+    one_list_of_metrics,
+    call_before,
+    architecture,
+    permuted_layers,
+    odd_keys,
+    other_widths,
+    spelling,
+    inner,
+    chained,
+    scalar_weight,
+    class_weight,
+    compiled,
+)
+
+OFTEN: Final[tuple[Twist, ...]] = (
+    *TWISTS,
+    *(other_container, trip, trip, architecture, architecture, inputs, prediction),
+)
+"""The same, with those more often whose bugs need something else that is odd, too."""

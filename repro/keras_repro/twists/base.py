@@ -1,0 +1,62 @@
+"""What a twist is, and which of them is kept: one that can be run, and that some rule decides.
+
+Public: `Draw`, `Twist`, `twisted`, `some_form`, `SCOPE`, `EXTRA`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from keras_bisect.errors import UsageError
+from keras_repro.case import ByName, Case, Form, InOrder, Like
+from keras_repro.oracle import promised
+
+__all__ = ["EXTRA", "SCOPE", "Draw", "Twist", "some_form", "twisted"]
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+Twist = Callable[[Draw, Case], Case]
+
+# The name of an output becomes a scope in a TensorFlow graph, which takes these characters alone.
+SCOPE: Final = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.-]*")
+
+EXTRA: Final = "extra"
+"""A key that no output and no input has."""
+
+
+def twisted(draw: Draw, case: Case, twist: Twist) -> Case:
+    """Return the case with a twist, or as it was where no rule decides the outcome."""
+    try:
+        found = twist(draw, case)
+        return found if _runs(found) and promised(found) else case
+    except (ValueError, UsageError):  # they cannot be one program, or leave out a target
+        return case
+
+
+def _runs(case: Case) -> bool:
+    """Whether today's backends can run it at all: some limits are not those of Keras."""
+    if case.chained and case.inputs is not None:
+        return False
+    if case.model in ("subclass", "sequential") and (case.inputs or case.inner or case.chained):
+        return False
+    if case.model == "subclass" and case.trip not in ("none", "weights"):
+        return False
+    if case.model == "sequential" and case.trip == "weights":
+        return False
+    if case.trip == "weights" and (case.chained or case.inner):
+        return False
+    graph = not case.eager or case.jit or case.entry == "predict" or case.trip == "save"
+    names = [*case.names, *(output.layer for output in case.outputs)]
+    return not graph or all(SCOPE.fullmatch(name) for name in names)
+
+
+def some_form(draw: Draw, case: Case, values: Sequence[Any]) -> Form[Any]:
+    """The values in the nest of the outputs, or in a list or a dict of any order."""
+    if case.nest is not None:
+        return Like(tuple(values), draw(st.booleans()))
+    if draw(st.booleans()):
+        return ByName(tuple(draw(st.permutations(list(zip(case.names, values, strict=True))))))
+    return InOrder(tuple(values))

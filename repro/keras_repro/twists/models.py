@@ -1,0 +1,67 @@
+"""Twists of the model: its inputs, how it is made, what it goes through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from hypothesis import strategies as st
+
+from keras_repro.case import ByName, Case, InOrder, Input, Inputs, is_dict
+from keras_repro.twists.arguments import bare_target
+from keras_repro.twists.base import EXTRA, Draw
+
+INPUT_NAMES: Final = ("j", "i", "J", "in_10", "in_2", "x0", "image")
+
+
+def inputs(draw: Draw, case: Case) -> Case:
+    """Several inputs, in a list or dict, fed in the same or in another container."""
+    names = draw(st.lists(st.sampled_from(INPUT_NAMES), min_size=1, max_size=4, unique=True))
+    names = names[::-1]
+    container = draw(st.sampled_from(("list", "dict", "tuple", "OrderedDict")))
+    keys: Sequence[str | None] = [None] * len(names)
+    layers = names
+    if is_dict(container):
+        keys = names
+        if draw(st.booleans()):
+            layers = draw(st.permutations(names))
+    members = tuple(map(Input, layers, keys))
+    called = [member.name for member in members]
+    values = [float(number) for number in range(1, len(names) + 1)]
+    fed: InOrder[float] | ByName[float]
+    if draw(st.booleans()):
+        kind = draw(st.sampled_from(("dict", "dict", "OrderedDict")))
+        items = tuple(draw(st.permutations(list(zip(called, values, strict=True)))))
+        if draw(st.integers(0, 5)) == 5:
+            items += ((EXTRA, 7.0),)
+        fed = ByName(items, kind)
+    else:
+        fed = InOrder(tuple(values), draw(st.sampled_from(("list", "list", "tuple"))))
+    return case.but(inputs=Inputs(members, container, fed))
+
+
+def architecture(draw: Draw, case: Case) -> Case:
+    """A class of the user's own, or a Sequential."""
+    choices = ["functional subclass", "subclass"]
+    choices += ["sequential"] if len(case.outputs) == 1 else []
+    model = draw(st.sampled_from(choices))
+    if model == "sequential":
+        case = bare_target(draw, case)
+    heads = draw(st.sampled_from(("list", "dict"))) if model == "subclass" else "list"
+    trip = draw(st.sampled_from(("none", "weights"))) if model == "subclass" else case.trip
+    return case.but(model=model, heads=heads, trip=trip)
+
+
+def trip(draw: Draw, case: Case) -> Case:
+    """A model that was saved and loaded, cloned, or rebuilt."""
+    return case.but(trip=draw(st.sampled_from(("config", "clone", "save", "weights"))))
+
+
+def inner(draw: Draw, case: Case) -> Case:
+    """A compiled model inside."""
+    return case.but(inner=True)
+
+
+def chained(draw: Draw, case: Case) -> Case:
+    """Outputs that are made of one another."""
+    return case.but(chained=len(case.outputs) > 1)

@@ -1,0 +1,98 @@
+"""Twists of the outputs: what holds them, what they are called, how wide they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from hypothesis import strategies as st
+
+from keras_repro.case import ByName, Case, Form, Like, Nest, One, is_dict
+from keras_repro.twists.base import Draw
+
+
+def other_container(draw: Draw, case: Case) -> Case:
+    """The outputs in an odder container."""
+    if is_dict(case.container):
+        return case.but(container=draw(st.sampled_from(("OrderedDict", "defaultdict"))))
+    if len(case.outputs) == 1 and draw(st.booleans()):
+        return case.but(container="namedtuple")
+    return case.but(container="tensor" if len(case.outputs) == 1 else "namedtuple")
+
+
+def nested(draw: Draw, case: Case) -> Case:
+    """The outputs in a nest of lists and dicts, and all that is passed them in the same nest."""
+    count = len(case.outputs)
+    nest = _nest(draw, list(range(count)), 3)
+    outputs = tuple(replace(output, key=None) for output in case.outputs)
+
+    def like(given: Form[Any] | None, field: str) -> Form[Any] | None:
+        if given is None or isinstance(given, One):
+            return given
+        if isinstance(given, ByName):
+            values: Sequence[Any] = [dict(given.items).get(name) for name in case.names]
+        else:
+            values = given.values
+        if field in ("targets", "sample_weight", "before", "loss_weights") and None in values:
+            return given
+        return Like(tuple(values), draw(st.booleans()), draw(st.integers(0, 5)) == 5)
+
+    forms = {field: like(given, field) for field, given in case.forms()}
+    return case.but(outputs=outputs, container="nested", nest=nest, **forms)
+
+
+def _nest(draw: Draw, numbers: list[int], depth: int) -> Nest:
+    kinds = ("dict", "list", "tuple", "OrderedDict") if depth < 3 else ("dict", "list", "tuple")
+    kind = draw(st.sampled_from(kinds))
+    entries: list[int | Nest] = []
+    rest = list(numbers)
+    while rest:
+        size = draw(st.integers(1, len(rest)))
+        part, rest = rest[:size], rest[size:]
+        if depth > 1 and draw(st.booleans()) and (len(part) < len(numbers) or depth == 2):
+            entries.append(_nest(draw, part, depth - 1))
+        else:
+            entries += part
+    keys: tuple[str, ...] = ()
+    if is_dict(kind):
+        letters = draw(st.permutations("pqrst"[: len(entries)]))
+        keys = tuple(letters)
+    return Nest(kind, tuple(entries), keys)
+
+
+def permuted_layers(draw: Draw, case: Case) -> Case:
+    """Layers that bear the keys of other outputs."""
+    if not is_dict(case.container) or len(case.outputs) == 1:
+        return case
+    layers = draw(st.permutations(case.names))
+    outputs = [replace(o, layer=name) for o, name in zip(case.outputs, layers, strict=True)]
+    return case.but(outputs=tuple(outputs))
+
+
+def odd_keys(draw: Draw, case: Case) -> Case:
+    """A key with a slash or a space, which no layer could be called."""
+    if not is_dict(case.container):
+        return case
+    index = draw(st.integers(0, len(case.outputs) - 1))
+    old = case.outputs[index].name
+    new = draw(st.sampled_from(("a/b", "x y", "0", "10", "loss", "_")))
+    if new in case.names:
+        return case
+    outputs = tuple(replace(o, key=new) if o.name == old else o for o in case.outputs)
+    return case.but(outputs=outputs, **_renamed(case, {old: new}))
+
+
+def _renamed(case: Case, names: dict[str, str]) -> dict[str, Any]:
+    return {
+        field: replace(given, items=tuple((names.get(k, k), v) for k, v in given.items))
+        for field, given in case.forms()
+        if isinstance(given, ByName)
+    }
+
+
+def other_widths(draw: Draw, case: Case) -> Case:
+    """Outputs of different shapes: what cannot be told apart silently is refused loudly."""
+    widths = [draw(st.integers(1, 3)) for _ in case.outputs]
+    outputs = (replace(o, width=width) for o, width in zip(case.outputs, widths, strict=True))
+    return case.but(outputs=tuple(outputs))
