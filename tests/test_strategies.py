@@ -22,6 +22,7 @@ from keras_repro.case import (
     Like,
     One,
     Output,
+    Shared,
     Spelling,
     Trip,
 )
@@ -213,9 +214,11 @@ def test_every_choice_of_every_dimension_is_drawn() -> None:
         ("model", Architecture),
         ("trip", Trip),
         ("spelling", Spelling),
+        ("shared", Shared),
     ):
         assert {getattr(case, name) for case in drawn} == set(get_args(choices)), name
     assert any(case.jit for case in drawn)
+    assert any(case.auto for case in drawn)
     assert any(case.steps_per_execution == 2 for case in drawn)
     kinds = {type(given) for case in drawn for _, given in case.forms()}
     assert kinds == {One, InOrder, ByName, Like}

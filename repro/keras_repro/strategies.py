@@ -4,10 +4,10 @@
     from keras_repro.strategies import cases, trees
 
 A case is drawn plain: outputs, losses, targets, loss weights, metrics, each in a form of its own.
-Then come some twists (`twists.py`), each of which makes one more thing odd, independently of the
-others. Each dimension shrinks to its plainest form on its own: no twist, fewer outputs, a list
-before a tuple before a dict, one value before a list before a dict, nothing before something, names
-to the start of the alphabet. Only what the rules of `contract.py` decide is drawn, see
+Then come some twists (`keras_repro.twists`), each of which makes one more thing odd, independently
+of the others. Each dimension shrinks to its plainest form on its own: no twist, fewer outputs, a
+list before a tuple before a dict, one value before a list before a dict, nothing before something,
+names to the start of the alphabet. Only what the rules of `contract.py` decide is drawn, see
 `oracle.promised`.
 
 Public: `cases`, `names`, and `trees`, `tree_cases` from `tree_strategies`.

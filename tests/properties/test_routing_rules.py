@@ -12,7 +12,7 @@ import io
 import os
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -191,3 +191,48 @@ def test_every_number_is_the_one_that_the_rules_say(tree: Any, case: Case) -> No
     """Lost otherwise: an output that is trained towards the target of another."""
     reading = look(case)
     assert reading is None, f"{reading.signature}\n{render(case).text}"
+
+
+# -- what stands around the arguments --------------------------------------------------
+
+TWICE = (Output("c", 9.0, "c"), Output("b", 1.0, "b"), Output("a", 9.0, "a"))
+THREE = InOrder((20.0, 28.0, 3.0))
+ODD = {
+    "one tensor is two outputs of a dict": Case(
+        TWICE,
+        "dict",
+        ByName((("a", "mse"), ("b", "mse"), ("c", "mae"))),
+        ByName((("a", 3.0), ("b", 28.0), ("c", 20.0))),
+        shared="one tensor",
+    ),
+    "one tensor is two outputs of a list": Case(
+        tuple(replace(one, key=None) for one in TWICE),
+        "list",
+        InOrder(("mae", "mse", "mse")),
+        THREE,
+        shared="one tensor",
+    ),
+    "one layer makes two outputs of a list": Case(
+        LISTED,
+        "list",
+        InOrder(("mae", "mse")),
+        InOrder((3.0, 4.0)),
+        shared="one layer",
+        trip="clone",
+    ),
+    "layers of a dict without names": Case(
+        KEYED,
+        "dict",
+        ByName((("a", "mae"), ("b", "mse"))),
+        TARGETS,
+        auto=True,
+        trip="save",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ODD.values(), ids=ODD)
+def test_an_odd_model_is_as_right_as_a_plain_one(tree: Any, case: Case) -> None:
+    """Lost otherwise: the script of a rare form is wrong, and every right Keras with it."""
+    assert promised(case)
+    assert look(case) is None

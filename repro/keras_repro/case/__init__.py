@@ -30,6 +30,7 @@ from keras_repro.case.model import (
     Input,
     Inputs,
     Output,
+    Shared,
     Spelling,
     Trip,
 )
@@ -52,6 +53,7 @@ __all__ = [
     "Nest",
     "One",
     "Output",
+    "Shared",
     "Spelling",
     "Trip",
     "from_json",

@@ -28,6 +28,7 @@ from keras_repro.case.model import (
     Input,
     Inputs,
     Output,
+    Shared,
     Spelling,
     Trip,
 )
@@ -290,6 +291,8 @@ READ: Final[Mapping[str, Callable[[_Field], Any]]] = {
     "inner": _Field.boolean,
     "heads": lambda entry: entry.one_of(get_args(Heads)),
     "chained": _Field.boolean,
+    "shared": lambda entry: entry.one_of(get_args(Shared)),
+    "auto": _Field.boolean,
 }
 """What reads each field of a case."""
 assert list(READ) == [field.name for field in fields(Case)]

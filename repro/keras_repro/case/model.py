@@ -4,7 +4,7 @@ Every field after the first four has the plainest value as its default, so a pla
 and a field that is added makes no stored case another one.
 
 Public: `Case`, `Output`, `Input`, `Inputs`, and the choices: `Container`, `Entry`, `Data`,
-`Architecture`, `Trip`, `Spelling`, `PREDICTIONS`.
+`Architecture`, `Trip`, `Heads`, `Shared`, `Spelling`, `PREDICTIONS`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ __all__ = [
     "Inputs",
     "Metrics",
     "Output",
+    "Shared",
     "Spelling",
     "Trip",
 ]
@@ -58,6 +59,8 @@ Trip = Literal["none", "config", "clone", "save", "weights"]
 """What the model goes through before it is used."""
 Heads = Literal["list", "dict"]
 """What holds the layers of a subclassed model; a dict is filled in another order to load them."""
+Shared = Literal["nothing", "one layer", "one tensor"]
+"""What the last output has of the first: its layer, called a second time, or the tensor itself."""
 Spelling = Literal["string", "object", "function"]
 """How losses and metrics are written: `"mse"`, `MeanSquaredError()`, `mean_squared_error`."""
 
@@ -165,6 +168,9 @@ class Case:
     heads: Heads = "list"
     chained: bool = False
     """Each output is made of the one before it, which so is an inner tensor, too."""
+    shared: Shared = "nothing"
+    auto: bool = False
+    """The layers of the outputs are called by Keras; then only the keys of a dict are names."""
 
     def __post_init__(self) -> None:
         """Check what holds for every case: the outputs, and the length of each list."""
@@ -178,6 +184,8 @@ class Case:
             raise ValueError("model: a sequential one has a single tensor as its output")
         if self.heads != "list" and self.model != "subclass":
             raise ValueError(f"heads: a {self.model} model holds no layers of its own")
+        if self.shared != "nothing":
+            self._check_shared()
         if self.inputs is not None:
             layers = [output.layer for output in self.outputs]
             only(layers + [one.layer for one in self.inputs.members], "the layers and inputs")
@@ -197,6 +205,13 @@ class Case:
                 )
             if isinstance(given, Like) and self.nest is None:
                 raise ValueError(f"{field}: the outputs are not nested")
+
+    def _check_shared(self) -> None:
+        first, last = self.outputs[0], self.outputs[-1]
+        if len(self.outputs) == 1 or first.width != last.width or self.chained:
+            raise ValueError("shared: the first output and the last cannot be of one layer")
+        if self.shared == "one tensor" and first.predicts != last.predicts:
+            raise ValueError("shared: one tensor cannot be two constants")
 
     def _check_keys(self) -> None:
         for output in self.outputs:

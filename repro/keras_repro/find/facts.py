@@ -214,6 +214,7 @@ SUBJECTS = {
     "container": "outputs",
     "outputs.count": "outputs",
     "inner": "a compiled model inside",
+    "auto": "layers without names",
 }
 BARE = ("entry", "data", "model", "trip", "tree", "spelling")
 """Dimensions whose values say by themselves what they are."""

@@ -156,8 +156,9 @@ def reports_each(case: Case) -> bool:
 
 
 def named(case: Case) -> bool:
-    """Whether the outputs have names that Keras can know."""
-    return case.model not in ("subclass", "sequential") or case.outputs[0].key is not None
+    """Whether the outputs have names that both Keras and the user know."""
+    nameless = case.model in ("subclass", "sequential") or case.auto or case.shared != "nothing"
+    return not nameless or case.outputs[0].key is not None
 
 
 def by_output(case: Case, given: Form[T] | None) -> Mapping[str, T]:

@@ -91,12 +91,14 @@ def _prediction_faults(
 ) -> tuple[Fault, ...]:
     def found(shift: float) -> Order | None:
         order = []
-        for wire in wires:
+        for index, wire in enumerate(wires):
             value = observed.get(wire.name, math.nan) - shift
-            order.append(
-                next((i for i, one in enumerate(wires) if _close(one.predicts, value)), -1)
-            )
-        return None if -1 in order else tuple(order)
+            like = [i for i, one in enumerate(wires) if _close(one.predicts, value)]
+            if not like:
+                return None
+            # Two outputs that are one tensor predict the same.
+            order.append(index if index in like else like[0])
+        return tuple(order)
 
     lost = tuple(
         fault(case, "prediction", "other container", ((name, None),))

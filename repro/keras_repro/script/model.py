@@ -6,7 +6,8 @@ Public: `imports`, `helpers`, `standing`, `model_lines`, `saved_lines`, `ORDINAL
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from keras_repro.case import Case, Output, is_dict
 from keras_repro.script.forms import nested
@@ -28,43 +29,40 @@ def imports(case: Case) -> list[str]:
 
 
 def helpers(case: Case) -> str:
-    """The function that makes an output, and the inputs it is made of."""
-    if case.model in ("subclass", "sequential"):
-        return _head(case)
-    units = ", units=1" if _wide(case) else ""
-    width = "units" if units else "1"
+    """The function that makes an output, or its layer, and the inputs it is made of."""
+    inputs = "" if case.model in ("subclass", "sequential") else _inputs(case)
+    return _maker(case) + inputs
+
+
+def _maker(case: Case) -> str:
+    layers = _makes_layers(case)
     kernel = ""
-    if case.chained:
-        kernel = 'kernel_initializer="zeros", '
-    elif case.inputs is not None:
-        kernel = 'kernel_initializer="ones", '
-    source = ", x" if case.chained else ""
     note = "the input is all zeros, so an output is its bias"
     if case.chained:
-        note = "an output is its bias"
-    if case.inputs is not None:
-        note = "x is zero, and this its bias"
-    made = f"keras.layers.Dense({width}, {kernel}bias_initializer=bias, name=name)(x)"
-    if len(made) + 11 > 88:
-        made = (
-            f"keras.layers.Dense(\n        {width}, {kernel}bias_initializer=bias, name=name\n"
-            "    )(x)"
-        )
-    return (
-        f"def output(name, value{source}{units}):  # {note}\n"
-        "    bias = keras.initializers.Constant(value)\n"
-        f"    return {made}\n\n\n" + _inputs(case)
-    )
-
-
-def _head(case: Case) -> str:
+        kernel, note = 'kernel_initializer="zeros", ', "an output is its bias"
+    elif case.inputs is not None:
+        kernel, note = 'kernel_initializer="ones", ', "x is zero, and this its bias"
+    elif case.shared == "one layer":
+        kernel, note = 'kernel_initializer="ones", ', "an output is its bias, and x"
     units = ", units=1" if _wide(case) else ""
-    width = "units" if units else "1"
+    names = "" if case.auto else "name, "
+    given = f"{names}value{', x' if case.chained else ''}{units}"
+    name = "" if case.auto else ", name=name"
+    inside = f"{'units' if units else '1'}, {kernel}bias_initializer=bias{name}"
+    called = "" if layers else "(x)"
+    made = f"keras.layers.Dense({inside}){called}"
+    if len(made) + 11 > 88:
+        made = f"keras.layers.Dense(\n        {inside}\n    ){called}"
     return (
-        f"def head(name, value{units}):  # the input is all zeros, so an output is its bias\n"
+        f"def {'head' if layers else 'output'}({given}):  # {note}\n"
         "    bias = keras.initializers.Constant(value)\n"
-        f"    return keras.layers.Dense({width}, bias_initializer=bias, name=name)\n\n\n"
+        f"    return {made}\n\n\n"
     )
+
+
+def _makes_layers(case: Case) -> bool:
+    """Whether the function makes layers, that are called elsewhere."""
+    return case.model in ("subclass", "sequential") or case.shared == "one layer"
 
 
 def _inputs(case: Case) -> str:
@@ -125,7 +123,7 @@ def standing(case: Case) -> str:
 
 def _class(case: Case) -> str:
     parameters = (", scale" if case.trip == "weights" else "") + _by_key(case, ", order")
-    heads = [_output(one, "head", scaled=case.trip == "weights") for one in case.outputs]
+    heads = [_output(case, one, scaled=case.trip == "weights") for one in case.outputs]
     returned = _held(case, [f"heads[{index}]" for index in range(len(heads))])
     if case.heads == "dict":
         made = statement("heads = ", dictionary(zip(case.names, heads, strict=True)), 8)
@@ -193,30 +191,39 @@ def _built(case: Case, before: str, indent: int, *, scaled: bool) -> Iterator[st
         yield f"{' ' * indent}{before}Model({_order(case, case.names)[2:]})\n"
         return
     if case.model == "sequential":
-        head = _output(case.outputs[0], "head", scaled=scaled)
+        head = _output(case, case.outputs[0], scaled=scaled)
         yield statement(
             before, call("keras.Sequential", listed(["keras.Input((1,))", head])), indent
         )
         return
     maker = "Model" if case.model == "functional subclass" else "keras.Model"
     source = "inputs" if case.inner or case.inputs is not None else "x"
+    outputs: list[Any] = [_output(case, one, scaled=scaled) for one in case.outputs]
     if case.chained:
-        outputs: list[Node | str] = []
         for index, output in enumerate(case.outputs):
             of = ORDINALS[index - 1] if index else "x"
-            made = _output(output, "output", scaled=scaled, of=of)
+            made = _output(case, output, scaled=scaled, of=of)
             yield statement(f"{ORDINALS[index]} = ", made, indent)
-            outputs.append(ORDINALS[index])
-    else:
-        outputs = [_output(one, "output", scaled=scaled) for one in case.outputs]
+            outputs[index] = ORDINALS[index]
+    elif case.shared == "one tensor":
+        yield statement("shared = ", outputs[0], indent)
+        outputs = ["shared", *outputs[1:-1], "shared"]
+    elif case.shared == "one layer":
+        yield statement("shared = ", outputs[0], indent)
+        apart = case.outputs[-1].predicts - case.outputs[0].predicts
+        yield f"{' ' * indent}moved = keras.layers.Rescaling(1.0, offset={apart!r})(x)\n"
+        called = (replace(made, closing=f"{made.closing}(x)") for made in outputs[1:-1])
+        outputs = ["shared(x)", *called, "shared(moved)"]
     yield statement(before, call(maker, source, _held(case, outputs)), indent)
 
 
-def _output(output: Output, maker: str, *, scaled: bool, of: str = "") -> Node:
+def _output(case: Case, output: Output, *, scaled: bool, of: str = "") -> Node:
     value = f"{output.predicts!r} * scale" if scaled else repr(output.predicts)
     rest = [of] if of else []
     rest += [f"units={output.width}"] if output.width > 1 else []
-    return call(maker, literal(output.layer), value, *rest)
+    name = [] if case.auto else [literal(output.layer)]
+    maker = "head" if _makes_layers(case) else "output"
+    return call(maker, *name, value, *rest)
 
 
 def _held(case: Case, outputs: Sequence[Node | str]) -> Node | str:

@@ -197,6 +197,10 @@ def _summary(case: Case) -> str:
     ):
         if form is not None:
             words.append(f"{_kind(form)} {word}")
+    if case.shared != "nothing":
+        words.append(f"{case.shared} shared")
+    if case.auto:
+        words.append("layers without names")
     if case.trip != "none":
         words.append(f"after {case.trip}")
     return docstring(f"Keras: {', '.join(words)}.")

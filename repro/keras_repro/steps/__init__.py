@@ -31,7 +31,13 @@ from keras_repro.steps.around import (
     without_arguments,
 )
 from keras_repro.steps.base import LETTERS, Step, ranked
-from keras_repro.steps.outputs import fewer_outputs, plain_names, plain_outputs, same_widths
+from keras_repro.steps.outputs import (
+    fewer_outputs,
+    of_their_own,
+    plain_names,
+    plain_outputs,
+    same_widths,
+)
 
 __all__ = ["LETTERS", "STEPS", "ranked", "simpler_cases"]
 
@@ -56,6 +62,7 @@ STEPS: Final[tuple[Step, ...]] = (
     fewer_outputs,
     plain_call,
     plain_outputs,
+    of_their_own,
     same_widths,
     plain_kinds,
     every_key_once,

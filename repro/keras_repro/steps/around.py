@@ -16,6 +16,7 @@ def plain_model(case: Case) -> Iterator[dict[str, Any]]:
         "trip": "none",
         "inner": False,
         "chained": False,
+        "auto": False,
         "inputs": None,
         "model": "functional",
         "heads": "list",

@@ -38,7 +38,10 @@ def _without(case: Case, index: int) -> dict[str, Any]:
         if field in refilled:
             forms[field] = _refilled(forms[field], names, refilled[field])
     nest = None if case.nest is None else _nest_without(case.nest, index)
-    return {"outputs": outputs, "nest": nest, **forms}
+    shared = case.shared if len(kept) > 1 else "nothing"
+    if shared == "one tensor":
+        outputs = (*outputs[:-1], replace(outputs[-1], predicts=outputs[0].predicts))
+    return {"outputs": outputs, "nest": nest, "shared": shared, **forms}
 
 
 def _drop(given: Any, index: int, gone: str) -> Any:
@@ -94,6 +97,18 @@ def plain_outputs(case: Case) -> Iterator[dict[str, Any]]:
         }
         yield {"container": "list", **listed}
         yield {"container": "list"}
+
+
+def of_their_own(case: Case) -> Iterator[dict[str, Any]]:
+    """A layer for each output; one layer called twice before one tensor given twice."""
+    if case.shared == "nothing":
+        return
+    values = CONSTANTS[len(case.outputs)].predicts
+    outputs = tuple(
+        replace(output, predicts=value) for output, value in zip(case.outputs, values, strict=True)
+    )
+    yield {"shared": "nothing", "outputs": outputs}
+    yield {"shared": "one layer", "outputs": outputs}
 
 
 def same_widths(case: Case) -> Iterator[dict[str, Any]]:

@@ -29,11 +29,13 @@ from keras_repro.twists.base import SCOPE, Twist, twisted
 from keras_repro.twists.calls import batches, call_before, compiled, data, other_entry, prediction
 from keras_repro.twists.models import architecture, chained, inner, inputs, trip
 from keras_repro.twists.outputs import (
+    auto,
     nested,
     odd_keys,
     other_container,
     other_widths,
     permuted_layers,
+    shared,
 )
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "TWISTS",
     "Twist",
     "architecture",
+    "auto",
     "bare_metrics",
     "bare_target",
     "batches",
@@ -65,6 +68,7 @@ __all__ = [
     "prediction",
     "sample_weight",
     "scalar_weight",
+    "shared",
     "spelling",
     "trip",
     "twisted",
@@ -96,6 +100,8 @@ TWISTS: Final[tuple[Twist, ...]] = (
     spelling,
     inner,
     chained,
+    shared,
+    auto,
     scalar_weight,
     class_weight,
     compiled,

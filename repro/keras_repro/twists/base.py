@@ -1,6 +1,6 @@
 """What a twist is, and which of them is kept: one that can be run, and that some rule decides.
 
-Public: `Draw`, `Twist`, `twisted`, `some_form`, `SCOPE`, `EXTRA`.
+Public: `Draw`, `Twist`, `twisted`, `some_form`, `without_names`, `SCOPE`, `EXTRA`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from keras_bisect.errors import UsageError
-from keras_repro.case import ByName, Case, Form, InOrder, Like
+from keras_repro.case import ByName, Case, Form, InOrder, Like, is_dict
 from keras_repro.oracle import promised
 
-__all__ = ["EXTRA", "SCOPE", "Draw", "Twist", "some_form", "twisted"]
+__all__ = ["EXTRA", "SCOPE", "Draw", "Twist", "some_form", "twisted", "without_names"]
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Twist = Callable[[Draw, Case], Case]
@@ -40,7 +40,9 @@ def _runs(case: Case) -> bool:
     """Whether today's backends can run it at all: some limits are not those of Keras."""
     if case.chained and case.inputs is not None:
         return False
-    if case.model in ("subclass", "sequential") and (case.inputs or case.inner or case.chained):
+    if case.model in ("subclass", "sequential") and (
+        case.inputs or case.inner or case.chained or case.shared != "nothing"
+    ):
         return False
     if case.model == "subclass" and case.trip not in ("none", "weights"):
         return False
@@ -49,7 +51,7 @@ def _runs(case: Case) -> bool:
     if case.trip == "weights" and (case.chained or case.inner):
         return False
     graph = not case.eager or case.jit or case.entry == "predict" or case.trip == "save"
-    names = [*case.names, *(output.layer for output in case.outputs)]
+    names = [*case.names, *(output.layer for output in case.outputs if not case.auto)]
     return not graph or all(SCOPE.fullmatch(name) for name in names)
 
 
@@ -60,3 +62,23 @@ def some_form(draw: Draw, case: Case, values: Sequence[Any]) -> Form[Any]:
     if draw(st.booleans()):
         return ByName(tuple(draw(st.permutations(list(zip(case.names, values, strict=True))))))
     return InOrder(tuple(values))
+
+
+def without_names(case: Case) -> Case:
+    """The same case with nothing that goes by the name of an output, where the outputs have none.
+
+    What a dict holds is given in order; of several outputs there are no metrics, as they could not
+    be told apart.
+    """
+    if is_dict(case.container):
+        return case
+    forms: dict[str, Any] = {}
+    for field, given in case.forms():
+        if field.endswith("metrics") and len(case.outputs) > 1:
+            forms[field] = None
+        elif isinstance(given, ByName):
+            values: Any = given.as_dict()
+            if field != "loss" and not set(case.names) <= set(values):
+                raise ValueError(f"{field}: an output has none, and the others no names")
+            forms[field] = InOrder(tuple(map(values.get, case.names)))
+    return case.but(**forms)

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from keras_repro.case import ByName, Case, Form, Like, Nest, One, is_dict
-from keras_repro.twists.base import Draw
+from keras_repro.twists.base import Draw, without_names
 
 
 def other_container(draw: Draw, case: Case) -> Case:
@@ -96,3 +96,20 @@ def other_widths(draw: Draw, case: Case) -> Case:
     widths = [draw(st.integers(1, 3)) for _ in case.outputs]
     outputs = (replace(o, width=width) for o, width in zip(case.outputs, widths, strict=True))
     return case.but(outputs=tuple(outputs))
+
+
+def shared(draw: Draw, case: Case) -> Case:
+    """Two outputs of one layer, or one tensor that is two outputs."""
+    if len(case.outputs) == 1:
+        return case
+    what = draw(st.sampled_from(("one layer", "one tensor")))
+    first, last = case.outputs[0], case.outputs[-1]
+    predicts = first.predicts if what == "one tensor" else last.predicts
+    last = replace(last, width=first.width, predicts=predicts)
+    changed = case.but(shared=what, outputs=(*case.outputs[:-1], last))
+    return without_names(changed)
+
+
+def auto(draw: Draw, case: Case) -> Case:
+    """Layers that are called by Keras."""
+    return without_names(case.but(auto=True))
