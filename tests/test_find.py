@@ -10,6 +10,7 @@ import pytest
 from keras_bisect.builds.build import parse_build
 from keras_bisect.builds.index import Index
 from keras_bisect.builds.store import Source, Store, cache_folder
+from keras_bisect.errors import HarnessError
 from keras_bisect.outcome import Outcome
 from keras_bisect.probe.prober import Prober
 from keras_bisect.verdict import judge
@@ -113,6 +114,22 @@ def test_what_is_interrupted_is_kept(prober: Prober, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("plain_cases")
+def test_what_was_found_before_a_fault_is_kept(prober: Prober, tmp_path: Path) -> None:
+    """Lost: a fault of the toolkit after an hour would throw away what the hour had found."""
+
+    def fail(searched: Searched) -> None:
+        if searched.shrunk:
+            raise HarnessError("no disk")
+
+    budget = Budget(max_examples=60, structures_per_model=0)
+    source = tiny_keras(tmp_path, "alphabet")
+    found = search(prober, source, trees=("optree",), seed=1, budget=budget, listener=fail)
+    assert str(found.fault) == "no disk" and found.findings
+    # What was seen and is not small yet is there, too, and does fail.
+    assert all(one.trees["optree"].verdict == "bad" for one in found.findings)
+
+
+@pytest.mark.usefixtures("plain_cases")
 def test_a_finding_says_when_it_comes_and_what_passes_beside_it(
     prober: Prober, tmp_path: Path
 ) -> None:
@@ -210,8 +227,9 @@ def test_a_release_with_bugs_is_caught(prober: Prober, released: Source, found: 
     """Lost: all else here could hold, and a real Keras still be searched in vain."""
     assert found.findings
     assert len(set(signatures(found))) == len(found.findings)
-    strengths = [finding.reading.strength for finding in found.findings]
-    assert strengths == sorted(strengths)  # contract before inconsistent
+    # Contract before inconsistent, then the commonest.
+    order = [(one.reading.strength, -round(one.share or 0.0, 2)) for one in found.findings]
+    assert order == sorted(order)
     for finding in found.findings[:4]:
         outcome = prober.run(finding.script, released, finding.tree)
         assert judge(outcome, finding.signature).verdict == "bad"

@@ -9,17 +9,15 @@ Public: `regressions`, `search_releases`.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from keras_bisect.atomic import write_atomic
 from keras_bisect.builds.build import Build
 from keras_bisect.events import Event, Stage
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Tree
-from keras_repro import documents
-from keras_repro.find import Budget, Finding, Searched, search, search_line
-from keras_repro.hunt import confirm, save, timelines, written_down
+from keras_repro.find import Budget, Searched, search, search_line
+from keras_repro.hunt import confirm, keeping, timelines, write_down
 from keras_repro.hunted import Hunt
 
 __all__ = ["regressions", "search_releases"]
@@ -60,10 +58,9 @@ def search_releases(
         lab.prober, sources, trees=trees, seed=seed, budget=budget, listener=listener
     )
     result.examples = found.examples
-    result.interrupted = found.interrupted
-    _write(lab, result, found.findings, builds, out, listener)
-    result.seconds = time.monotonic() - start
-    _save_all(result, out)
+    with keeping(result, found, out, start):
+        write_down(found, result, out, lambda: confirm(lab, sources[-1], found, result, listener))
+        _date(lab, result, builds, listener)
     return result
 
 
@@ -106,41 +103,20 @@ def regressions(
     )
     result.examples, result.avoided = found.examples, found.avoided
     result.rate = found.examples / found.seconds if found.seconds else 0.0
-    result.interrupted = found.interrupted
-    confirmed: Iterable[Finding] = found.findings
-    if not found.interrupted:
-        confirmed = list(confirm(lab, lab.source(after), found.findings, result, listener))
-    _write(lab, result, confirmed, [before, after], out, listener)
-    # In a process of its own it may fail in the build before, too: then nothing got worse.
-    result.findings = [one for one in result.findings if one.transitions or result.interrupted]
-    result.seconds = time.monotonic() - start
-    _save_all(result, out)
+    with keeping(result, found, out, start):
+        source = lab.source(after)
+        write_down(found, result, out, lambda: confirm(lab, source, found, result, listener))
+        _date(lab, result, [before, after], listener)
+        # In a process of its own it may fail in the build before, too: then nothing got worse.
+        result.findings = [one for one in result.findings if one.transitions or result.early]
     return result
 
 
-def _write(
-    lab: Lab,
-    result: Hunt,
-    findings: Iterable[Finding],
-    builds: Sequence[Build],
-    out: Path | None,
-    listener: Listener,
-) -> None:
-    """Give each finding a folder and its verdicts along the line."""
-    for finding in findings:
-        result.findings.append(written_down(finding, result.keras, out))
-    if not result.interrupted and result.findings:
-        listener(Stage(f"{len(builds)} builds", len(builds) * len(result.findings)))
-        try:
-            told = timelines(lab, result.findings, builds)
-            for hunted, timeline in zip(result.findings, told, strict=True):
-                hunted.entries, hunted.transitions = timeline.entries, timeline.transitions
-        except KeyboardInterrupt:
-            result.interrupted = True
-    for hunted in result.findings:
-        save(result, hunted, out)
-
-
-def _save_all(result: Hunt, out: Path | None) -> None:
-    if out is not None and result.findings:
-        write_atomic(out / "hunt.json", documents.text(documents.hunt_document(result)))
+def _date(lab: Lab, result: Hunt, builds: Sequence[Build], listener: Listener) -> None:
+    """Give each finding its verdicts along the line."""
+    if result.early or not result.findings:
+        return
+    listener(Stage(f"{len(builds)} builds", len(builds) * len(result.findings)))
+    told = timelines(lab, result.findings, builds)
+    for hunted, timeline in zip(result.findings, told, strict=True):
+        hunted.entries, hunted.transitions = timeline.entries, timeline.transitions

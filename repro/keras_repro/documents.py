@@ -33,13 +33,14 @@ def hunt_document(hunt: Hunt, *, only: Hunted | None = None) -> Document:
         "seconds": round(hunt.seconds, 3),
         "interrupted": hunt.interrupted,
         "command": hunt.command,
-        "findings": [_finding(one, causes.get(one.slug)) for one in findings],
+        "findings": [_finding(one, causes.get(one.slug), hunt.keras) for one in findings],
         "avoided": hunt.avoided,
         "replayed": hunt.replayed,
+        "fault": str(hunt.fault) or type(hunt.fault).__name__ if hunt.fault else None,
     }
 
 
-def _finding(hunted: Hunted, cause: int | None) -> Document:
+def _finding(hunted: Hunted, cause: int | None, keras: str) -> Document:
     finding = hunted.finding
     reading = finding.reading
     return {
@@ -62,6 +63,7 @@ def _finding(hunted: Hunted, cause: int | None) -> Document:
         "share": round(finding.share, 4) if finding.share is not None else None,
         "cause": cause,
         "passing": str(hunted.passing_file) if finding.passing is not None else None,
+        "build": finding.build.name if finding.build is not None else keras,
     }
 
 

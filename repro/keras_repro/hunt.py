@@ -10,7 +10,7 @@ Everything is on disk as soon as it is known, so an interrupted hunt keeps what 
                  journal.jsonl  every probe
                  hunt.json      what is known of the finding, as in `documents.py`
 
-Public: `hunt`, `Hunt`, `Hunted`; and its steps, `confirm`, `timelines`, `written_down`, `save`.
+Public: `hunt`, `Hunt`, `Hunted`; and its steps, `keeping`, `confirm`, `write_down`, `timelines`.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ from keras_bisect.search.stages import date
 from keras_bisect.search.trial import Hints, Trial
 from keras_bisect.transitions import Transition
 from keras_repro import documents
-from keras_repro.find import Budget, Finding, Kept, Searched, search
+from keras_repro.find import Budget, Finding, Found, Kept, Searched, search
 from keras_repro.hunted import Hunt, Hunted
 from keras_repro.reading import dump, explain
 
-__all__ = ["Hunt", "Hunted", "confirm", "hunt", "save", "timelines", "written_down"]
+__all__ = ["Hunt", "Hunted", "confirm", "hunt", "keeping", "timelines", "write_down"]
 
 
 def hunt(
@@ -94,42 +94,69 @@ def hunt(
     result.examples, result.avoided = found.examples, found.avoided
     result.replayed = found.replayed
     result.rate = found.examples / found.seconds if found.seconds else 0.0
-    result.interrupted = found.interrupted
-    try:
-        confirmed: Iterable[Finding] = found.findings
-        if not found.interrupted:
-            confirmed = list(confirm(lab, source, found.findings, result, listener))
-        for finding in confirmed:
-            result.findings.append(written_down(finding, build.name, out))
-            save(result, result.findings[-1], out)
-        if result.findings and not (search_only or found.interrupted):
+    with keeping(result, found, out, start):
+        write_down(found, result, out, lambda: confirm(lab, source, found, result, listener))
+        if result.findings and not (search_only or result.early):
             with _journals(lab, build, result.findings, out, listener):
                 _date(lab, result, releases, listener, out)
+    return result
+
+
+@contextlib.contextmanager
+def keeping(result: Hunt, found: Found, out: Path | None, start: float) -> Iterator[None]:
+    """Whatever ends the work on what was found, all that is known of it stays, and is reported.
+
+    A fault goes no further than `result.fault`: whoever tells the result raises it then.
+    """
+    result.interrupted, result.fault = found.interrupted, found.fault
+    try:
+        yield
     except KeyboardInterrupt:
         result.interrupted = True
+    except Exception as error:  # noqa: BLE001 - it is raised when the findings have been told
+        result.fault = error
+    # Without a process of its own to show it again, a finding is still one.
+    left = found.findings if result.early and not result.findings else ()
+    for finding in (one for one in left if one not in result.unconfirmed):
+        result.findings.append(written_down(finding, result.keras, out))
     result.seconds = time.monotonic() - start
+    for hunted in result.findings:
+        save(result, hunted, out)
     if out is not None and result.findings:
         write_atomic(out / "hunt.json", documents.text(documents.hunt_document(result)))
-    return result
+
+
+def write_down(
+    found: Found, result: Hunt, out: Path | None, confirmed: Callable[[], Iterable[Finding]]
+) -> None:
+    """Give a folder to each finding that is confirmed; to all, if there was no time for that."""
+    for finding in found.findings if result.early else list(confirmed()):
+        result.findings.append(written_down(finding, result.keras, out))
+        save(result, result.findings[-1], out)
 
 
 def confirm(
     lab: Lab,
     source: Source,
-    findings: Sequence[Finding],
+    found: Found,
     result: Hunt,
     listener: Callable[[Event | Searched], None],
 ) -> Iterator[Finding]:
     """The findings whose script shows the same failure in a process of its own, in their order.
 
-    In the search, scripts share what Keras keeps globally.
+    In the search, scripts share what Keras keeps globally. Where more than one build was searched,
+    each is shown in its own.
     """
+    findings = found.findings
     if not findings:
         return
     listener(Stage(f"confirming {len(findings)}, each in a process of its own", len(findings)))
     prober = lab.prober
     with ThreadPoolExecutor(prober.jobs, "confirm") as pool:
-        outcomes = pool.map(lambda one: prober.run(one.script, source, one.tree), findings)
+        sources = [lab.source(one.build) if one.build else source for one in findings]
+        outcomes = pool.map(
+            lambda one, its: prober.run(one.script, its, one.tree), findings, sources
+        )
         for finding, outcome in zip(findings, outcomes, strict=True):
             reading = explain(finding.case, outcome)
             if reading is not None and reading.signature == finding.reading.signature:

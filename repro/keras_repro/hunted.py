@@ -69,8 +69,15 @@ class Hunt:
     """What a process of its own did not show again."""
     seconds: float = 0.0
     interrupted: bool = False
+    fault: Exception | None = None
+    """What it ended with before its time; the findings are those from before it."""
     command: str = ""
     """What a person types to have it again; empty where nobody typed anything."""
+
+    @property
+    def early(self) -> bool:
+        """Whether it ended before its time."""
+        return self.interrupted or self.fault is not None
 
     def causes(self) -> list[int]:
         """A number for each finding: the same where, as far as is known, the cause is the same.

@@ -126,14 +126,14 @@ class Progress:
 def hunt_summary(hunt: Hunt, *, shown: int = 1) -> str:
     """What was found: the first findings whole, the others a line each."""
     if not hunt.findings:
-        end = " Interrupted." if hunt.interrupted else ""
+        end = f" {_end(hunt).capitalize()}." if hunt.early else ""
         return (
             f"Keras {hunt.keras}: nothing found in {hunt.examples} cases (seed {hunt.seed}).{end}\n"
         )
     count = len(hunt.findings)
     lines = [
         f"Keras {hunt.keras}: {count} finding{'s' * (count > 1)} in {hunt.examples} cases, "
-        f"seed {hunt.seed}, {hunt.seconds:.0f} s" + (", interrupted" if hunt.interrupted else ""),
+        f"seed {hunt.seed}, {hunt.seconds:.0f} s" + (f", {_end(hunt)}" if hunt.early else ""),
         *_spent(hunt),
         "",
     ]
@@ -152,6 +152,10 @@ def hunt_summary(hunt: Hunt, *, shown: int = 1) -> str:
     for last, first_bad in _ends(first):
         lines.append(f"go on:     keras-repro bisect {script} --good {last} --bad {first_bad}")
     return "\n".join(lines) + "\n"
+
+
+def _end(hunt: Hunt) -> str:
+    return "interrupted" if hunt.interrupted else "ended by a fault"
 
 
 def _whole(hunted: Hunted) -> Iterator[str]:

@@ -19,7 +19,7 @@ from keras_bisect.errors import INTERRUPTED, UsageError
 from keras_repro.cli.again import again
 from keras_repro.cli.common import open_lab_of, trees_of
 from keras_repro.cli.options import Shared, as_json, comparing, searching, shared
-from keras_repro.cli.output import write, write_json
+from keras_repro.cli.output import say, write, write_json
 
 if TYPE_CHECKING:
     from keras_repro.find import Budget
@@ -95,7 +95,7 @@ def regressions(
             command=again(before=old.name, after=new.name, seed=str(seed)),
             listener=listener,
         )
-    return _tell(result, json_, exit_code)
+    return _tell(result, out, json_, exit_code)
 
 
 def _find_in_line(
@@ -131,7 +131,7 @@ def _find_in_line(
             command=again(keras="..".join(ends), seed=str(seed)),
             listener=listener,
         )
-    return _tell(result, json_, exit_code)
+    return _tell(result, out, json_, exit_code)
 
 
 def _hunt(
@@ -163,16 +163,21 @@ def _hunt(
             replay=not shared.no_cache,
             listener=listener,
         )
-    return _tell(result, json_, exit_code)
+    return _tell(result, out, json_, exit_code)
 
 
-def _tell(result: Hunt, json_: bool, exit_code: bool) -> int:
+def _tell(result: Hunt, out: Path, json_: bool, exit_code: bool) -> int:
+    """Tell what was found; then raise what the hunt ended with, if it was a fault."""
     from keras_repro import documents, screen
 
     if json_:
         write_json(documents.hunt_document(result))
     else:
         write(screen.hunt_summary(result))
+    if result.fault is not None:
+        if result.findings:
+            say(f"It did not come to its end. What it had found is in {out}: see below why.")
+        raise result.fault
     if result.interrupted:
         return INTERRUPTED
     return 1 if exit_code and result.findings else 0
@@ -196,7 +201,7 @@ def _budget(
         max_examples=max_examples,
         first=first,
         seconds=budget,
-        only=frozenset(map(_rule, only.split(",") if only else ())),
+        only=frozenset(map(_rule, only.split(",") if only is not None else ())),
         without=frozenset(_passed_over(name, out) for name in without),
         deep=deep,
     )
@@ -207,6 +212,8 @@ def _rule(name: str) -> str:
 
     if (rule := name.strip().upper()) in RULES:
         return rule
+    if not rule:
+        raise UsageError("--only: a rule is missing. They are listed in docs/rules.md: R1, R5, T6.")
     raise UsageError(f"{name!r} is no rule. They are listed in docs/rules.md: R1, R5, T6.")
 
 
@@ -216,11 +223,9 @@ def _passed_over(name: str, out: Path) -> str:
 
     if name.strip().upper() in RULES:
         return name.strip().upper()
-    folders = [
-        Path(name),
-        out / name,
-        *(sorted(out.glob(f"*-{glob.escape(name)}")) if name else []),
-    ]
+    if not name.strip():
+        raise UsageError("--not: expected a rule or the folder of a finding, found nothing.")
+    folders = [Path(name), out / name, *sorted(out.glob(f"*-{glob.escape(name)}"))]
     for folder in folders:
         file = folder / "hunt.json"
         if not file.is_file():

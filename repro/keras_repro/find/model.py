@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from keras_bisect.builds.build import Build
 from keras_bisect.outcome import Raised, Tree
 from keras_bisect.probe.prober import Script
 from keras_bisect.verdict import Judged
@@ -76,6 +77,8 @@ class Finding:
     """The nearest case that passes."""
     raised: Raised | None = None
     """The exception, where Keras said something."""
+    build: Build | None = None
+    """The build it was made small under, where more than one was searched."""
 
     @property
     def signature(self) -> CaseSignature:
@@ -105,15 +108,16 @@ class Finding:
         return self.reading.signature
 
     @property
-    def order(self) -> tuple[bool, bool, bool, float, tuple[int, int, str]]:
-        """The strongest first; what trains wrongly and says nothing before what is refused; models
-        before structures; then the commonest, then the simplest.
+    def order(self) -> tuple[bool, float, bool, bool, tuple[int, int, str]]:
+        """The strongest first, and of these the commonest: the rarer, the later. Of two as common,
+        what trains wrongly and says nothing before what is refused, and models before structures;
+        then the simplest.
         """
         return (
             self.reading.strength != "contract",
+            -round(self.share or 0.0, 2),
             self.reading.refused,
             isinstance(self.case, TreeCase),
-            -round(self.share or 0.0, 2),
             size(self.case),
         )
 
@@ -150,6 +154,8 @@ class Found:
     avoided: int = 0
     replayed: int = 0
     """Cases of earlier searches that were run first."""
+    fault: Exception | None = None
+    """What the search ended with before its time; the findings are those from before it."""
 
     def without_time(self) -> Found:
         """The same, but for what no two runs have in common."""

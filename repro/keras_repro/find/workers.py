@@ -29,11 +29,7 @@ class Workers:
         self._all = contextlib.ExitStack()
         self._lock = threading.Lock()
 
-    def __enter__(self) -> Workers:
-        """The pool itself."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         """End all of them."""
         self._all.close()
 

@@ -207,7 +207,7 @@ def _finding(folder: Path) -> Facts:
             failure=str(one["signature"]),
             transitions=tuple(map(_transition, one["transitions"])),
             timeline=tuple(map(_entry, one["timeline"])),
-            shown=str(hunt["keras"]),
+            shown=str(one.get("build") or hunt["keras"]),
             sentences=tuple(str(one["summary"]).split("; ")),
             rules=tuple(_rule(name, one) for name in one["rules"]),
             strength=str(one["strength"]),
@@ -218,12 +218,18 @@ def _finding(folder: Path) -> Facts:
             trees={str(tree): str(verdict) for tree, verdict in one["trees"].items()},
             case=case if render(case, tree).text == script.text else None,
             command=str(hunt.get("command") or _hunt_command(hunt)),
-            unfinished="the hunt was interrupted" if hunt["interrupted"] else "",
+            unfinished=_unfinished(hunt),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
             f"{folder / HUNT} is not the result of a hunt: {error!r}. Hunt again."
         ) from error
+
+
+def _unfinished(hunt: Mapping[str, Any]) -> str:
+    if hunt.get("fault"):
+        return f"the hunt was interrupted by a fault: {hunt['fault']}"
+    return "the hunt was interrupted" if hunt["interrupted"] else ""
 
 
 def _rule(name: str, finding: Mapping[str, Any]) -> Rule:

@@ -1,0 +1,83 @@
+"""Makes small what a search has seen, and learns on which condition it comes.
+
+Public: `Settling`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+from keras_bisect.outcome import Tree
+from keras_bisect.verdict import judge
+from keras_repro.find.facts import facts
+from keras_repro.find.model import Finding
+from keras_repro.find.runs import Runs
+from keras_repro.find.seen import Memory, Seen, with_tree
+from keras_repro.reading import AnyCase, CaseSignature, explain
+from keras_repro.shrink import shrink
+
+__all__ = ["Settling"]
+
+
+class Settling:
+    """Makes failures of one build small, some at a time."""
+
+    def __init__(
+        self, runs: Runs, memory: Memory, trees: Sequence[Tree], before: Runs | None = None
+    ) -> None:
+        """Nothing is run yet.
+
+        Args:
+            runs: of the build.
+            memory: what was seen under it.
+            trees: the implementations each finding is run under.
+            before: runs of another build; a case is kept passing there while it is made small.
+        """
+        self._runs = runs
+        self._memory = memory
+        self._trees = trees
+        self._before = before
+
+    def settle(self, waiting: Sequence[Seen], tell: Callable[[], None]) -> None:
+        """Make each of these small, and let the memory learn from it; `tell` after each."""
+        with ThreadPoolExecutor(self._runs.jobs, "shrink") as pool:
+            futures = [pool.submit(self._smallest, seen) for seen in waiting]
+            try:
+                for seen, future in zip(waiting, futures, strict=True):
+                    seen.case = future.result()
+                    self._memory.learn(seen, self._finding(seen))
+                    tell()
+            except BaseException:
+                # Those that are under way end at their next run.
+                self._runs.stop()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _smallest(self, seen: Seen) -> AnyCase:
+        def same(case: AnyCase) -> bool:
+            outcome = self._runs.outcome(case, seen.tree)
+            reading = explain(case, outcome)
+            failed = reading is not None and reading.signature == seen.signature
+            if failed and self._before is not None and not self._before.passes(case, seen.tree):
+                return False
+            if failed or (reading is None and outcome.code == 0):
+                seen.tried.append((case, with_tree(facts(case), seen.tree), failed))
+            return failed
+
+        return shrink(seen.case, same)
+
+    def _finding(self, seen: Seen) -> Finding:
+        case = seen.case
+        outcomes = {tree: self._runs.outcome(case, tree) for tree in self._trees}
+        signature = CaseSignature(case, seen.signature)
+        judged = {tree: judge(outcome, signature) for tree, outcome in outcomes.items()}
+        failing = [tree for tree, one in judged.items() if one.verdict == "bad"] or [seen.tree]
+        reading = explain(case, outcomes[failing[0]])
+        assert reading is not None
+        if len({one.verdict for one in judged.values()} - {"untestable"}) > 1:
+            # The implementations disagree, whatever else is broken.
+            reading = replace(reading, rules=tuple(dict.fromkeys((*reading.rules, "T9"))))
+        raised = outcomes[failing[0]].raised
+        return Finding(case, reading, failing[0], judged, seen.examples, raised=raised)
