@@ -67,6 +67,8 @@ KERAS = ("absl-py", "dm-tree", "h5py", "ml-dtypes", "namex", "numpy", "packaging
 """What any Keras 3 imports. A build goes before the keras that comes with TensorFlow."""
 OPTREE = "optree"
 """Keras needs it since 2024. Of its versions before November 2023 none can be installed today."""
+SKLEARN = "scikit-learn"
+"""Keras imported it outright for some days of December 2024, which its releases never did."""
 BACKENDS: Mapping[str, tuple[str, ...]] = {"jax": ("jax[cpu]",), "torch": ("torch",)}
 
 
@@ -221,8 +223,9 @@ class Eras:
 
     def _resolve(self, uv: Uv, python: str) -> Mapping[str, str]:
         wanted = (*TENSORFLOW, *KERAS, *BACKENDS.get(self._backend, ()))
-        # A script that misses something tells less than a Keras that is run without optree.
-        for more in ((OPTREE, *self._needed), self._needed, (OPTREE,)):
+        all_of_it = (OPTREE, *self._needed)
+        # What few need goes first where all is not to be had.
+        for more in ((*all_of_it, SKLEARN), all_of_it, self._needed, (OPTREE,)):
             with suppress(NoSolution):
                 return uv.resolve(python, (*wanted, *more))
         return uv.resolve(python, wanted)
@@ -234,7 +237,14 @@ class Eras:
     def _name(self, day: date) -> str:
         wanted = [
             *(sys.implementation.name, *map(str, sys.version_info[:3]), sysconfig.get_platform()),
-            *(self._backend, *TENSORFLOW, *KERAS, OPTREE, *BACKENDS.get(self._backend, ())),
+            *(
+                self._backend,
+                *TENSORFLOW,
+                *KERAS,
+                OPTREE,
+                SKLEARN,
+                *BACKENDS.get(self._backend, ()),
+            ),
             *self._needed,
             self._index,
         ]
@@ -298,7 +308,9 @@ def needed_by(text: str) -> tuple[str, ...]:
         return ()
     installed = importlib.metadata.packages_distributions()
     found = {name.lower() for top in tops for name in installed.get(top, ())}
-    return tuple(sorted(found - {*KERAS, OPTREE, "keras", "keras-nightly", "tensorflow", "tree"}))
+    return tuple(
+        sorted(found - {*KERAS, OPTREE, SKLEARN, "keras", "keras-nightly", "tensorflow", "tree"})
+    )
 
 
 def _pythons() -> Iterator[str]:
