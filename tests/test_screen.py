@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from keras_bisect.api import Bisected
+from keras_bisect.builds.build import Build
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
 from keras_bisect.transitions import Culprit, Entry, Place, Transition
-from keras_bisect.verdict import Failure, Verdict, first_look, judge
+from keras_bisect.verdict import NO_IMPORT, Failure, Verdict, first_look, judge
 from keras_bisect.wording import cut, short
-from keras_repro.screen import failure_of, timeline_summary, transition_lines
+from keras_repro.screen import bisect_summary, failure_of, timeline_summary, transition_lines
 
 SHA, OTHER = "8f5ad1e75b" + "0" * 30, "1e8426b2f5" + "a" * 30
 FILES = tuple(f"keras/src/{letter}.py" for letter in "abcdef")
@@ -35,6 +39,23 @@ def test_a_change_is_told_in_short_lines() -> None:
     assert any(line.endswith(f"touches {touched}, … (6 files)") for line in lines)
     assert any(line.endswith("x…)") for line in lines)
     assert lines[-1].endswith("git:1e8426b2f5 and 8f5ad1e75b part at 1e8426b2f5.")
+
+
+def test_a_range_says_how_it_may_become_an_answer() -> None:
+    """Lost: whoever meets builds that do not import would have to know of --era."""
+
+    def said(detail: str, *typed: str) -> list[str]:
+        between = (Entry("git:1", Verdict.UNTESTABLE, detail),)
+        ends = [Build("release", name) for name in ("3.7.0", "3.8.0")]
+        failure = Failure(Ended.EXIT, 1)
+        found = Bisected((replace(FOUND, between=between),), failure, ends[0], ends[1], (), 1, 1.0)
+        text = bisect_summary(found, Path("my script.py"), (), typed)
+        return [line for line in text.splitlines() if line.startswith("go on:")]
+
+    absent = f"the script exits 125: {NO_IMPORT}: No module named 'sklearn'"
+    [line] = said(absent, "--good", "3.7.0", "--to", "commit")
+    assert "keras-repro bisect 'my script.py' --good 3.7.0 --to commit --era " in line
+    assert not said(absent, "--era") and not said("does not end within 3 s")
 
 
 def test_a_timeline_that_is_cut_says_so() -> None:

@@ -27,6 +27,9 @@ __all__ = ["Failure", "Judged", "Match", "Signature", "Verdict", "first_look", "
 
 MESSAGE_KEPT = 400
 """Characters of a message that count."""
+NO_IMPORT = "keras does not import"
+"""How the reason of a verdict begins where Keras is what could not be had."""
+
 UNTESTABLE_CODE = 125
 """The exit code by which a script says that it cannot tell, as for `git bisect run`."""
 
@@ -293,9 +296,7 @@ def _gave_up(outcome: Outcome) -> str | None:
     """Why an outcome can be no answer whatever the question was."""
     if outcome.ended is Ended.EXIT and outcome.code == UNTESTABLE_CODE:
         return "the script exits 125" + (
-            f": keras does not import: {outcome.import_error}"
-            if outcome.import_error
-            else _last(outcome)
+            f": {NO_IMPORT}: {outcome.import_error}" if outcome.import_error else _last(outcome)
         )
     if outcome.loaded is None and outcome.import_error is None:
         return f"the script ended before it imported keras: {_describe(outcome)}"
@@ -307,7 +308,7 @@ def _says_nothing(outcome: Outcome) -> str | None:
     if (reason := _gave_up(outcome)) is not None:
         return reason
     if outcome.import_error is not None:
-        return f"keras does not import: {outcome.import_error}"
+        return f"{NO_IMPORT}: {outcome.import_error}"
     if outcome.ended in (Ended.TIMEOUT, Ended.MEMORY):
         return _describe(outcome)
     return None

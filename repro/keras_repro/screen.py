@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from keras_bisect.events import Began, Ended, Judgement, Learned, Narrowed, Notice, Probed, Stage
 from keras_bisect.search.commits import NO_COMMITS
 from keras_bisect.transitions import SYMBOLS, Entry, Tally, Transition, line_of
-from keras_bisect.verdict import Failure, Signature, Verdict
+from keras_bisect.verdict import NO_IMPORT, Failure, Signature, Verdict
 from keras_bisect.wording import counted, cut, short
 
 if TYPE_CHECKING:
@@ -274,13 +274,16 @@ def _counted(tally: Tally) -> str:
     return ", ".join(f"{verdict} {count}" for verdict, count in tally.verdicts.items())
 
 
-def bisect_summary(result: Bisected, subject: Path, options: Sequence[str] = ()) -> str:
+def bisect_summary(
+    result: Bisected, subject: Path, options: Sequence[str] = (), typed: Sequence[str] = ()
+) -> str:
     """What a bisect found, and how to go on where it stopped.
 
     Args:
         result: what it found.
         subject: the script or case, as it was named.
         options: what else was asked for, but for the ends.
+        typed: all that was asked for.
     """
     again = ["keras-repro", "bisect", _near(subject), *options]
     lines = [cut(f"failure    {failure_of(result.signature)}", 160)]
@@ -295,6 +298,10 @@ def bisect_summary(result: Bisected, subject: Path, options: Sequence[str] = ())
                 f"go on:     {shlex.join(again)} --good {good} --bad {bad} "
                 "--repo CLONE    (a clone of the Keras repository)"
             )
+    untested = [entry for one in result.transitions for entry in one.between]
+    if any(NO_IMPORT in entry.detail for entry in untested) and "--era" not in typed:
+        command = shlex.join(["keras-repro", "bisect", _near(subject), *typed, "--era"])
+        lines.append(f"go on:     {command}    (environments of their time, made by uv)")
     return "\n".join([*lines, f"{result.probes} probes, {result.seconds:.1f} s"]) + "\n"
 
 

@@ -159,7 +159,8 @@ def bisect(
         )
         write_json(document)
     else:
-        write(screen.bisect_summary(result, subject, given(*FOR_ONCE)))
+        typed = given("resume", "json_", "git_log", "events")
+        write(screen.bisect_summary(result, subject, given(*FOR_ONCE), typed))
     if fault is not None:
         raise fault
     if git_log is not None:
