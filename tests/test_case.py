@@ -54,7 +54,9 @@ EVERY_FORM = Case(
     weighted_metrics=Like((("mae",), "mse", None)),
     nest=Nest("OrderedDict", (0, Nest("tuple", (1, Nest("list", (2,))))), ("$b", "a")),
     inputs=Inputs(
-        (Input("j"), Input("i")), "tuple", ByName((("i", 2.0), ("j", 1.0)), "defaultdict")
+        (Input("j"), Input("i", optional=True)),
+        "tuple",
+        ByName((("i", None), ("j", 1.0)), "defaultdict"),
     ),
     before=Like((20.0, 28.0, 3.0), turned=True),
     data="generator",
@@ -148,6 +150,10 @@ def _edited(**changes: object) -> str:
         (_edited(nest=[0, 1]), "a nest goes with nested outputs"),
         (_edited(batches=0), "batches: expected a number from one up, found 0"),
         (_edited(inputs={"members": [], "container": "list", "fed": []}), "at least one input"),
+        (
+            _edited(inputs={"members": [{"layer": "i"}], "container": "list", "fed": [None]}),
+            "inputs: 'i' is not optional",
+        ),
         (_edited(targets=[1, "x"]), 'targets[1]: expected a finite number, found "x"'),
         (_edited(targets=[1, float("nan")]), "targets[1]: expected a finite number, found NaN"),
         (_edited(metrics={"b": 1}), "metrics.b: expected an array, a string or null, found 1"),

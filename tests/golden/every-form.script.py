@@ -1,5 +1,5 @@
-"""Keras: nested outputs, tuple inputs fed a defaultdict, nested loss, nested
-weighted metrics, nested targets, one sample weights, after save.
+"""Keras: nested outputs, tuple inputs fed a defaultdict with a None, nested loss,
+nested weighted metrics, nested targets, one sample weights, after save.
 """
 
 import os
@@ -22,15 +22,21 @@ def output(name, value, units=1):  # x is zero, and this its bias
     )(x)
 
 
-first = keras.Input((1,), name="j")
-second = keras.Input((1,), name="i")
+@keras.saving.register_keras_serializable()
+class Plus(keras.layers.Layer):
+    def call(self, x, more=None, scale=1.0):
+        return x if more is None else x + more * scale
+
+
+try:
+    first = keras.Input((1,), name="j")
+    second = keras.Input((1,), name="i", optional=True)
+except TypeError as error:
+    print("This Keras has no optional inputs:", repr(error))
+    sys.exit(125)
 inputs = (first, second)
-x = keras.layers.Add()(
-    [
-        keras.layers.Rescaling(1.0, offset=-21.0)(first),
-        keras.layers.Rescaling(10.0)(second),
-    ],
-)
+x = keras.layers.Rescaling(1.0, offset=-1.0)(first)
+x = Plus()(x, second, scale=10.0)
 try:
     try:
         model = keras.Model(
@@ -70,7 +76,7 @@ try:
         },
     )
     w = np.array([3.0, 1.0])
-    x = defaultdict(None, {"i": np.full((2, 1), 2.0), "j": np.full((2, 1), 1.0)})
+    x = defaultdict(None, {"i": None, "j": np.full((2, 1), 1.0)})
 
     def batches():
         for _ in range(2):

@@ -19,7 +19,7 @@ import pytest
 from hypothesis import example, given, settings
 
 from keras_bisect.outcome import Ended, Outcome, Raised
-from keras_repro.case import ByName, Case, InOrder, One, Output
+from keras_repro.case import ByName, Case, InOrder, Input, Inputs, One, Output
 from keras_repro.oracle import promised
 from keras_repro.reading import Reading, explain, render
 from keras_repro.strategies import cases
@@ -197,7 +197,28 @@ def test_every_number_is_the_one_that_the_rules_say(tree: Any, case: Case) -> No
 
 TWICE = (Output("c", 9.0, "c"), Output("b", 1.0, "b"), Output("a", 9.0, "a"))
 THREE = InOrder((20.0, 28.0, 3.0))
+OPTIONAL = Inputs(
+    (Input("j", "j"), Input("i", "i", optional=True)), "dict", ByName((("j", 1.0), ("i", None)))
+)
 ODD = {
+    "an optional input is None by name": Case(
+        LISTED, "list", None, None, entry="call", inputs=OPTIONAL
+    ),
+    "an optional input is None by position": Case(
+        LISTED,
+        "list",
+        One("mse"),
+        InOrder((3.0, 4.0)),
+        inputs=Inputs((Input("j"), Input("i", optional=True)), "list", InOrder((1.0, None))),
+    ),
+    "a function of dicts": Case(
+        KEYED,
+        "dict",
+        None,
+        None,
+        entry="function",
+        inputs=Inputs((Input("j", "j"), Input("i", "i")), "dict", ByName((("i", 2.0), ("j", 1.0)))),
+    ),
     "one tensor is two outputs of a dict": Case(
         TWICE,
         "dict",

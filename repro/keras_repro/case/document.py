@@ -150,6 +150,9 @@ class _Field:
             self.refuse("a finite number")
         return float(self.value)
 
+    def optional_number(self) -> float | None:
+        return None if self.value is None else self.number()
+
     def count(self) -> int:
         if type(self.value) is not int or self.value < 1:
             self.refuse("a number from one up")
@@ -198,7 +201,7 @@ def _inputs(entry: _Field) -> Inputs | None:
     if entry.value is None:
         return None
     given = entry.object({"members", "container", "fed"})
-    fed = _form(_Field.number)(given["fed"])
+    fed = _form(_Field.optional_number)(given["fed"])
     if not isinstance(fed, InOrder | ByName):
         given["fed"].refuse("an array or an object")
     return Inputs(
@@ -209,8 +212,12 @@ def _inputs(entry: _Field) -> Inputs | None:
 
 
 def _input(entry: _Field) -> Input:
-    given = entry.object({"layer"}, ("key",))
-    return Input(given["layer"].text(), given["key"].text() if "key" in given else None)
+    given = entry.object({"layer"}, ("key", "optional"))
+    return Input(
+        given["layer"].text(),
+        given["key"].text() if "key" in given else None,
+        "optional" in given and given["optional"].boolean(),
+    )
 
 
 def _nest(entry: _Field) -> Nest | None:
@@ -309,15 +316,19 @@ def _plain_output(output: Output) -> dict[str, Any]:
     return shown if output.width == 1 else shown | {"width": output.width}
 
 
+def _plain_input(one: Input) -> dict[str, Any]:
+    shown: dict[str, Any] = {"layer": one.layer}
+    if one.key is not None:
+        shown["key"] = one.key
+    return shown | {"optional": True} if one.optional else shown
+
+
 def _shown(value: Any) -> Any:
     match value:
         case Nest():
             return _plain_nest(value)
         case Inputs(members, container, fed):
-            shown = [
-                {"layer": one.layer} | ({} if one.key is None else {"key": one.key})
-                for one in members
-            ]
+            shown = [_plain_input(one) for one in members]
             return {"members": shown, "container": container, "fed": _plain(fed)}
         case One() | InOrder() | ByName() | Like():
             return _plain(value)

@@ -47,9 +47,11 @@ Entry = Literal[
     "call",
     "predict",
     "symbolic call",
+    "function",
 ]
-"""What is called. `validation` is `fit` with validation data, of which the numbers are read."""
-PREDICTIONS: Final = ("call", "predict", "symbolic call")
+"""What is called. `validation` is `fit` with validation data, of which the numbers are read;
+`function` is a `keras.Function` in the place of the model."""
+PREDICTIONS: Final = ("call", "predict", "symbolic call", "function")
 """The entries that are given no targets, and whose numbers are the predictions."""
 LOOPS: Final = ("evaluate", "fit", "evaluate as list", "validation")
 """The entries that go through many batches, of any kind of data."""
@@ -87,6 +89,8 @@ class Input:
 
     layer: str
     key: str | None = None
+    optional: bool = False
+    """Whether it may be fed None."""
 
     @property
     def name(self) -> str:
@@ -103,7 +107,7 @@ class Inputs:
 
     members: tuple[Input, ...]
     container: Container
-    fed: InOrder[float] | ByName[float]
+    fed: InOrder[float | None] | ByName[float | None]
 
     def __post_init__(self) -> None:
         """Check names and keys, and the length of what is fed in order."""
@@ -118,11 +122,32 @@ class Inputs:
                 raise ValueError(f"inputs: {one.layer!r} of a {self.container}: a key is amiss")
         if isinstance(self.fed, InOrder) and len(self.fed.values) != len(self.members):
             raise ValueError(f"inputs: expected {len(self.members)} arrays, one an input")
+        if all(one.optional for one in self.members):
+            raise ValueError("inputs: all of them are optional")
+        for one in self.members:
+            if self.amount(one.name) is None and not one.optional:
+                raise ValueError(f"inputs: {one.layer!r} is not optional")
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the inputs, in the order in which the model is given them."""
         return tuple(one.name for one in self.members)
+
+    @property
+    def fed_names(self) -> tuple[str, ...]:
+        """The names in the order in which they are fed, with those that no input has."""
+        return self.fed.names if isinstance(self.fed, ByName) else self.names
+
+    @property
+    def fed_none(self) -> bool:
+        """Whether some input is fed None."""
+        return any(self.amount(name) is None for name in self.names)
+
+    def amount(self, name: str) -> float | None:
+        """What an input is fed; nothing (zero) where a dict lacks it."""
+        if isinstance(self.fed, ByName):
+            return self.fed.as_dict().get(name, 0.0)
+        return self.fed.values[self.names.index(name)]
 
 
 Metrics = Form[tuple[str, ...] | str | None]

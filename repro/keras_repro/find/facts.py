@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
-from keras_repro.case import Case
+from keras_repro.case import ByName, Case, Inputs
 from keras_repro.reading import AnyCase
 from keras_repro.tree_case import DICTS, KINDS, Node, Tree, TreeCase, leaves_as_written, nodes
 
@@ -147,6 +147,8 @@ def _of_names(case: Case) -> Iterator[tuple[str, str]]:
             yield f"{dimension}.missing", "yes"
         if set(names) - set(called):
             yield f"{dimension}.extra", "yes"
+    if case.inputs is not None:
+        yield from _of_inputs(case.inputs)
     everything = {*called, *layers}
     for letters, pattern in LETTERS.items():
         yield f"a name with {letters}", _truth(re.search(pattern, name) for name in everything)
@@ -156,11 +158,21 @@ def _of_names(case: Case) -> Iterator[tuple[str, str]]:
     )
 
 
+def _of_inputs(inputs: Inputs) -> Iterator[tuple[str, str]]:
+    known = [name for name in inputs.fed_names if name in inputs.names]
+    if list(inputs.names) != sorted(inputs.names):
+        yield "inputs.alphabet", "other"
+    if known != list(inputs.names):
+        yield "fed.feeding", "other"
+    if len(known) < len(inputs.fed_names):
+        yield "fed.more", "yes"
+
+
 def _keyed(case: Case) -> Iterator[tuple[str, Sequence[str]]]:
     for field in fields(case):
-        names = getattr(getattr(case, field.name), "names", None)
-        if isinstance(names, tuple):
-            yield field.name, names
+        given = getattr(case, field.name)
+        if isinstance(given, ByName):
+            yield field.name, given.names
 
 
 def _truth(found: Iterable[Any]) -> str:
@@ -268,6 +280,8 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "None": {"yes": "with a None", "": "without a None"},
     "missing": {"yes": "without an output", "": "for every output"},
     "extra": {"yes": "with a name that no output has", "": "with no other name"},
+    "feeding": {"": "in the order of the inputs", "other": "in another order than the inputs"},
+    "more": {"yes": "with a name that no input has", "": "with no other name"},
     "each": {"several": "several an output", "": "one an output"},
 }
 """What is said after the argument, where the value alone would not do."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from keras_repro.case import ByName, Case, InOrder, Like, One, is_dict
+from keras_repro.case import ByName, Case, InOrder, Inputs, Like, One, is_dict
 from keras_repro.oracle.numbers import named, wiring
 from keras_repro.oracle.rules import extra_keys, nest_kinds, odd_dicts, partial
 
@@ -32,9 +32,13 @@ def promised(case: Case) -> bool:
     no loss; what a list of loss weights or metrics means for such an output; lists of lists of
     metrics for a single output; names, where the outputs have none.
     """
-    if case.inputs is not None and not set(case.inputs.names) <= _fed(case):
+    if case.inputs is not None and not set(case.inputs.names) <= set(case.inputs.fed_names):
         return False
     if case.data == "dataset" and not _sliceable(case):
+        return False
+    if case.inputs is not None and case.inputs.fed_none and case.entry == "symbolic call":
+        return False  # Keras' own tests say that this is not meant to work
+    if case.entry == "function" and (case.trip != "none" or case.model != "functional"):
         return False
     if case.predicting:
         # What holds a single prediction differs from method to method.
@@ -108,6 +112,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "weighted metrics"
     if case.entry == "compute_loss":
         yield "compute_loss"
+    if case.inputs is not None and case.inputs.fed_none and case.entry != "call":
+        yield "None among the data"
     if case.data == "PyDataset of lists":
         yield "a batch that is a list"
     if case.nest is not None and len(case.outputs) == 1:
@@ -131,6 +137,8 @@ def _leeway(case: Case) -> Iterator[str]:
     inputs = case.inputs
     if inputs is not None and is_dict(inputs.container) and isinstance(inputs.fed, InOrder):
         yield "a list for a dict of inputs"
+    if inputs is not None and case.entry == "function" and not _made_for(inputs):
+        yield "a function that is fed another container than it was made of"
     by_name = inputs is not None and isinstance(inputs.fed, ByName)
     if inputs is not None and by_name and not is_dict(inputs.container) and "call" in case.entry:
         yield "a call with a dict for a list of inputs"
@@ -165,6 +173,8 @@ def _leeway(case: Case) -> Iterator[str]:
     swapped = [isinstance(given, Like) and given.swapped for _, given in case.forms()]
     if any(swapped):
         yield "a tuple for a list inside a nest"
+    if case.data != "arrays" and inputs is not None and inputs.fed_none:
+        yield "None in a batch"
     batched = case.data in ("generator", "PyDataset", "PyDataset of lists")
     if batched and inputs is not None and isinstance(inputs.fed, InOrder):
         yield "a list of inputs in a batch"
@@ -175,19 +185,22 @@ def _leeway(case: Case) -> Iterator[str]:
         yield "a list of targets in a batch"
 
 
+def _made_for(inputs: Inputs) -> bool:
+    """Whether a function is fed the container that its inputs are in; any dict will do for one."""
+    if is_dict(inputs.container):
+        return isinstance(inputs.fed, ByName) and set(inputs.fed.names) == set(inputs.names)
+    return isinstance(inputs.fed, InOrder) and inputs.fed.kind == inputs.container
+
+
 def _held(given: object) -> object:
     """What holds the values of a form."""
     return (type(given), getattr(given, "kind", ""), getattr(given, "swapped", False))
 
 
-def _fed(case: Case) -> set[str]:
-    assert case.inputs is not None
-    fed = case.inputs.fed
-    return set(fed.names) if isinstance(fed, ByName) else set(case.inputs.names)
-
-
 def _sliceable(case: Case) -> bool:
     """Whether tf.data takes the data as they are: of a list it makes one tensor."""
+    if case.inputs is not None and case.inputs.fed_none:
+        return False
     forms = [case.targets, case.sample_weight, case.inputs.fed if case.inputs else None]
     return not any(isinstance(one, InOrder) and one.kind == "list" for one in forms) and not any(
         isinstance(one, Like) for one in forms

@@ -99,6 +99,8 @@ def _context(case: Case) -> Iterator[str]:
         yield "R22"
     if case.entry == "symbolic call":
         yield "R27"
+    if case.inputs is not None and case.inputs.fed_none:
+        yield "R25"
     if case.inputs is not None:
         yield "R21"
     if odd_dicts(case):

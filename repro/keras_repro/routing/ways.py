@@ -123,12 +123,9 @@ def feedings(case: Case) -> Iterator[tuple[float, How, tuple[tuple[str, str | No
     if inputs is None:
         return
     names = list(inputs.names)
-    values = dict(zip(names, range(1, len(names) + 1), strict=True))
-    fed = inputs.fed
-    written = list(fed.names) if isinstance(fed, ByName) else list(names)
-    amounts = (
-        dict(fed.items) if isinstance(fed, ByName) else dict(zip(names, fed.values, strict=True))
-    )
+    values = {name: inputs.amount(name) or 0.0 for name in names}
+    written = list(inputs.fed_names)
+    amounts = {name: inputs.amount(name) or 0.0 for name in (*written, *names)}
     layers = sorted(range(len(names)), key=lambda index: inputs.members[index].layer)
     sorted_names = sorted(written)
     reasons: list[tuple[list[str], How]] = [

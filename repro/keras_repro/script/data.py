@@ -128,7 +128,7 @@ def _prediction(case: Case, indent: int) -> Iterator[str]:
     features = _features(case)
     if case.entry == "predict":
         yield statement("prediction = ", call("model.predict", features, "verbose=0"), indent)
-    elif case.entry == "call":
+    elif case.entry in ("call", "function"):
         yield statement("prediction = ", call("model", features), indent)
     elif case.inputs is None:
         yield f"{margin}again = keras.Input((1,))\n"

@@ -1,21 +1,20 @@
 """The model of a case as Python: its inputs, its layers, what it goes through.
 
-Public: `imports`, `helpers`, `standing`, `model_lines`, `saved_lines`, `ORDINALS`. Pure.
+Public: `imports`, `helpers`, `standing`, `model_lines`, `saved_lines`. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 
 from keras_repro.case import Case, Output, is_dict
 from keras_repro.script.forms import nested
+from keras_repro.script.inputs import ORDINALS, input_lines
 from keras_repro.script.layout import Node, call, dictionary, listed, literal, statement
 
-__all__ = ["ORDINALS", "helpers", "imports", "model_lines", "saved_lines", "standing"]
-
-ORDINALS: Final = ("first", "second", "third", "fourth", "fifth")
+__all__ = ["helpers", "imports", "model_lines", "saved_lines", "standing"]
 
 
 def imports(case: Case) -> list[str]:
@@ -30,7 +29,7 @@ def imports(case: Case) -> list[str]:
 
 def helpers(case: Case) -> str:
     """The function that makes an output, or its layer, and the inputs it is made of."""
-    inputs = "" if case.model in ("subclass", "sequential") else _inputs(case)
+    inputs = "" if case.model in ("subclass", "sequential") else input_lines(case)
     return _maker(case) + inputs
 
 
@@ -63,44 +62,6 @@ def _maker(case: Case) -> str:
 def _makes_layers(case: Case) -> bool:
     """Whether the function makes layers, that are called elsewhere."""
     return case.model in ("subclass", "sequential") or case.shared == "one layer"
-
-
-def _inputs(case: Case) -> str:
-    inner = ""
-    if case.inner:
-        inner = (
-            "i = keras.Input((1,))\n"
-            "inner = keras.Model(i, keras.layers.Rescaling(1.0)(i))\n"
-            'inner.compile(loss="mse", metrics=["mae"])\n'
-            "inner.evaluate(np.zeros((2, 1)), np.ones((2, 1)), verbose=0)\n"
-        )
-    if case.inputs is None:
-        if case.inner:
-            return inner + "inputs = keras.Input((1,))\nx = inner(inputs)\n"
-        return "x = keras.Input((1,))\n"
-    members, container = case.inputs.members, case.inputs.container
-    variables = ORDINALS[: len(members)]
-    lines = [inner]
-    for variable, member in zip(variables, members, strict=True):
-        value = call("keras.Input", "(1,)", f"name={literal(member.layer)}")
-        lines.append(statement(f"{variable} = ", value))
-    if is_dict(container):
-        held = dictionary(zip(case.inputs.names, variables, strict=True), container)
-    else:
-        held = listed(variables, container)
-    lines.append(statement("inputs = ", held))
-    right = sum((index + 1) * 10**index for index in range(len(members)))
-    parts: list[Node | str] = []
-    for index, variable in enumerate(variables):
-        scale = f"{10.0**index}" + (f", offset=-{float(right)}" if index == 0 else "")
-        parts.append(f"keras.layers.Rescaling({scale})({variable})")
-    if len(parts) == 1:
-        lines.append(statement("x = ", parts[0]))
-    else:
-        lines.append(statement("x = ", call("keras.layers.Add()", listed(parts))))
-    if case.inner:
-        lines.append("x = inner(x)\n")
-    return "".join(lines)
 
 
 def standing(case: Case) -> str:
@@ -197,6 +158,8 @@ def _built(case: Case, before: str, indent: int, *, scaled: bool) -> Iterator[st
         )
         return
     maker = "Model" if case.model == "functional subclass" else "keras.Model"
+    if case.entry == "function":
+        maker = "keras.Function"
     source = "inputs" if case.inner or case.inputs is not None else "x"
     outputs: list[Any] = [_output(case, one, scaled=scaled) for one in case.outputs]
     if case.chained:

@@ -41,6 +41,14 @@ except Exception as error:
 
 """
 
+_NO_FUNCTION: Final = """\
+if not hasattr(keras, "Function"):
+    print("This Keras has no keras.Function")
+    sys.exit(125)
+
+
+"""
+
 _REFUSED: Final = """\
 except Exception as error:
     print("Keras refuses it, and no rule says that it must not:", repr(error))
@@ -89,6 +97,7 @@ def render(case: Case) -> str:
             imports="\n".join(imports(case)),
             more="\n    import tensorflow as tf" if dataset else "",
         ),
+        _NO_FUNCTION if case.entry == "function" else "",
         helpers(case),
         standing(case),
         "try:\n" if refusable else "",
@@ -186,7 +195,10 @@ def _summary(case: Case) -> str:
     if case.model != "functional":
         words[0] = f"{case.model}, {words[0]}"
     if case.inputs is not None:
-        words.append(f"{case.inputs.container} inputs fed a {_kind(case.inputs.fed)}")
+        fed = f"{case.inputs.container} inputs fed a {_kind(case.inputs.fed)}"
+        words.append(f"{fed} with a None" if case.inputs.fed_none else fed)
+    if case.entry == "function":
+        words.append("a function")
     for word, form in (
         ("loss", case.loss),
         ("weights", case.loss_weights),

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from keras_repro.case import ByName, Case, InOrder, Input, is_dict
+from keras_repro.case import ByName, Case, InOrder, is_dict
 from keras_repro.steps.base import LETTERS, ranked
 
 
@@ -63,9 +63,18 @@ def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
     inputs = case.inputs
     if inputs is None:
         return
+    none = {name for name in inputs.names if inputs.amount(name) is None}
     for index in reversed(range(len(inputs.members)) if len(inputs.members) > 1 else ()):
         members = inputs.members[:index] + inputs.members[index + 1 :]
-        yield {"inputs": _fed(replace(inputs, members=members, fed=_less(inputs, index)))}
+        if not all(one.optional for one in members):
+            fed = _fed(inputs.fed, [one.name for one in members], none, inputs.names[index])
+            yield {"inputs": replace(inputs, members=members, fed=fed)}
+    if any(one.optional for one in inputs.members):
+        members = tuple(replace(one, optional=False) for one in inputs.members)
+        fed = _fed(inputs.fed, inputs.names, set())
+        yield {"inputs": replace(inputs, members=members, fed=fed)}
+        members = tuple(replace(one, optional=one.name in none) for one in inputs.members)
+        yield {"inputs": replace(inputs, members=members)}
     fed = inputs.fed
     if isinstance(fed, ByName):
         values = fed.as_dict()
@@ -79,9 +88,9 @@ def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
     else:
         yield {"inputs": replace(inputs, fed=replace(fed, kind="list"))}
     if is_dict(inputs.container):
-        plain = tuple(Input(one.name) for one in inputs.members)
+        plain = tuple(replace(one, layer=one.name, key=None) for one in inputs.members)
         yield {"inputs": replace(inputs, container="list", members=plain)}
-        same = tuple(Input(one.name, one.key) for one in inputs.members)
+        same = tuple(replace(one, layer=one.name) for one in inputs.members)
         yield {"inputs": replace(inputs, members=same)}
         yield {"inputs": replace(inputs, container="dict")}
     else:
@@ -94,21 +103,13 @@ def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
         yield {"inputs": changed}
 
 
-def _less(inputs: Any, index: int) -> Any:
-    gone = inputs.members[index].name
-    if isinstance(inputs.fed, InOrder):
-        values = inputs.fed.values[:index] + inputs.fed.values[index + 1 :]
-        return replace(inputs.fed, values=values)
-    return replace(inputs.fed, items=tuple(i for i in inputs.fed.items if i[0] != gone))
-
-
-def _fed(inputs: Any) -> Any:
-    """The same inputs, each fed the value that belongs to its place."""
-    values = {name: float(place) for place, name in enumerate(inputs.names, 1)}
-    if isinstance(inputs.fed, InOrder):
-        return replace(inputs, fed=replace(inputs.fed, values=tuple(values.values())))
-    items = tuple((name, values.get(name, value)) for name, value in inputs.fed.items)
-    return replace(inputs, fed=replace(inputs.fed, items=items))
+def _fed(fed: Any, names: Sequence[str], none: Set[str], gone: str = "") -> Any:
+    """The same form, which feeds each input what belongs to its place, or None."""
+    values = {name: None if name in none else float(i) for i, name in enumerate(names, 1)}
+    if isinstance(fed, InOrder):
+        return replace(fed, values=tuple(values.values()))
+    items = tuple((name, values.get(name, value)) for name, value in fed.items if name != gone)
+    return replace(fed, items=items)
 
 
 def _renamed_inputs(case: Case, names: Sequence[str]) -> Any:
@@ -119,7 +120,7 @@ def _renamed_inputs(case: Case, names: Sequence[str]) -> Any:
     if {m.layer for m in inputs.members} == set(inputs.names):
         layers = new
     members = tuple(
-        Input(layers[one.layer], None if one.key is None else new[one.key])
+        replace(one, layer=layers[one.layer], key=None if one.key is None else new[one.key])
         for one in inputs.members
     )
     fed: Any = inputs.fed

@@ -27,7 +27,7 @@ from keras_repro.twists.arguments import (
 )
 from keras_repro.twists.base import SCOPE, Twist, twisted
 from keras_repro.twists.calls import batches, call_before, compiled, data, other_entry, prediction
-from keras_repro.twists.models import architecture, chained, inner, inputs, trip
+from keras_repro.twists.models import architecture, chained, inner, inputs, optional, trip
 from keras_repro.twists.outputs import (
     auto,
     nested,
@@ -60,6 +60,7 @@ __all__ = [
     "nested",
     "odd_keys",
     "one_list_of_metrics",
+    "optional",
     "other_container",
     "other_entry",
     "other_kind",
@@ -85,6 +86,7 @@ TWISTS: Final[tuple[Twist, ...]] = (
     extra_key,
     nested,
     inputs,
+    optional,
     prediction,
     trip,
     data,

@@ -23,7 +23,7 @@ def other_entry(draw: Draw, case: Case) -> Case:
 
 def prediction(draw: Draw, case: Case) -> Case:
     """Predict, where nothing is compiled."""
-    entry = draw(st.sampled_from(("call", "predict", "symbolic call")))
+    entry = draw(st.sampled_from(("call", "predict", "symbolic call", "function")))
     forms = dict.fromkeys(field for field, _ in case.forms())
     return case.but(
         entry=entry,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import replace
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
@@ -38,6 +39,25 @@ def inputs(draw: Draw, case: Case) -> Case:
     else:
         fed = InOrder(tuple(values), draw(st.sampled_from(("list", "list", "tuple"))))
     return case.but(inputs=Inputs(members, container, fed))
+
+
+def optional(draw: Draw, case: Case) -> Case:
+    """Inputs that may be None; most of the time one of them is."""
+    given = case.inputs or inputs(draw, case).inputs
+    if given is None or len(given.members) == 1:
+        return case
+    most = len(given.members) - 1
+    chosen = draw(st.sets(st.sampled_from(given.names), min_size=1, max_size=most))
+    none = chosen if draw(st.integers(0, 3)) else set()
+    members = tuple(replace(one, optional=one.name in chosen) for one in given.members)
+    fed: Any = given.fed
+    if isinstance(fed, ByName):
+        items = tuple((name, None if name in none else value) for name, value in fed.items)
+        fed = replace(fed, items=items)
+    else:
+        pairs = zip(given.names, fed.values, strict=True)
+        fed = replace(fed, values=tuple(None if name in none else value for name, value in pairs))
+    return case.but(inputs=replace(given, members=members, fed=fed))
 
 
 def architecture(draw: Draw, case: Case) -> Case:
