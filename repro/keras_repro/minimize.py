@@ -2,7 +2,9 @@
 
 A script that is cut down by its failure alone soon fails for a reason of its own. So both ends have
 a say: a smaller script is kept if it fails in the same way under the bad build *and* passes under
-the good one. What to try next is for `pysource-minimize` to say; what it comes to is for us.
+the good one. What can be taken out is for `cuts` to say. One step after the other is taken until
+none is kept, then all again, until nothing more can go; so the end is reached in some hundred
+probes, and is always the same.
 
 Public: `minimize`, `Minimized`.
 """
@@ -11,30 +13,34 @@ from __future__ import annotations
 
 import ast
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import islice
 
-import pysource_minimize
+import black
+import black.parsing
 
 from keras_bisect.api import untouched
 from keras_bisect.builds.build import Build
 from keras_bisect.errors import Inconclusive, NotReproduced
 from keras_bisect.events import Stage
-from keras_bisect.lab import Lab
+from keras_bisect.lab import Lab, Wanted
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe.prober import Prober, Script
 from keras_bisect.search.ends import Recognise, find_ends
 from keras_bisect.search.trial import Repeat
-from keras_bisect.verdict import Failure, Signature, Verdict, judge
+from keras_bisect.verdict import Failure, Signature, Verdict, is_exit_code, judge, normalise
+from keras_repro.cuts import STEPS, Keep, Parts, parse, text_of
 
 __all__ = ["Minimized", "minimize"]
 
 PATIENCE = 5.0
 """How many times as long as the script itself a smaller one may take: some never end."""
-LEAST = 20.0
+LEAST = 10.0
 """Seconds that a script may take in any case."""
-ENDS = Repeat(4)
+RUNS = 4
 """Runs of each end, since a script that fails at random cannot be judged by one run."""
 
 
@@ -67,6 +73,26 @@ class _Anywhere:
         return str(self.failure)
 
 
+@dataclass(frozen=True)
+class _Telling:
+    """A failure that is an exit code, and the last thing that is printed: the code says little."""
+
+    failure: Signature
+    told: str
+
+    def matches(self, outcome: Outcome) -> bool:
+        """Whether an outcome failed in this way, and said so."""
+        return self.failure.matches(outcome) and _told(outcome) == self.told
+
+    def __str__(self) -> str:
+        return str(self.failure)
+
+
+def _told(outcome: Outcome) -> str:
+    lines = [line for line in outcome.stdout.splitlines() if line.strip()]
+    return normalise(lines[-1]) if lines else ""
+
+
 def minimize(
     lab: Lab,
     script: Script,
@@ -76,6 +102,7 @@ def minimize(
     recognise: Recognise,
     tree: Tree = "optree",
     budget: float = 600.0,
+    keep: Keep = lambda _: (),
     smaller: Callable[[str], None] = lambda text: None,
 ) -> Minimized:
     """Take out of a script what can be taken out.
@@ -88,6 +115,7 @@ def minimize(
         recognise: learns the failure from an outcome of the bad end.
         tree: the tree implementation.
         budget: seconds after which nothing more is tried.
+        keep: names what stays as it is.
         smaller: told each script that is kept, so that whoever interrupts it has the last.
 
     Raises:
@@ -98,30 +126,25 @@ def minimize(
     """
     start, probes = time.monotonic(), lab.probes
     ends = untouched(
-        lambda: find_ends(lab, script, good, bad, recognise=recognise, tree=tree, repeat=ENDS)
+        lambda: find_ends(
+            lab, script, good, bad, recognise=recognise, tree=tree, repeat=Repeat(RUNS)
+        )
     )
     if ends.trial.noisy:
         raise Inconclusive(
             "The script does not show the same in every run, so a smaller one could not be told "
             "from one that was lucky. Make it fail always (a seed, more steps), and run again."
         )
-    signature = _on_any_line(ends.trial.signature)
-    took = lab.outcome(script, ends.bad, tree).seconds
+    shown = [one for _, _, one in lab.samples(script, [(ends.bad, n) for n in range(RUNS)], tree)]
+    signature = _of_any_layout(ends.trial.signature, shown)
+    took = max(one.seconds for one in shown)
     lab.prober.timeout = min(lab.prober.timeout, max(LEAST, PATIENCE * took))
     lab.listener(Stage("smaller scripts"))
-    test = _Test(lab, script, signature, ends.good, ends.bad, tree, start + budget, smaller)
-    # Comments and layout go in any case.
-    plain = ast.unparse(ast.parse(script.text)) + "\n"
-    finished = True
-    if test.shows(plain):
-        try:
-            pysource_minimize.minimize(plain, test)
-        except pysource_minimize.StopMinimization:
-            finished = False
-        finished = finished and not test.ended
-    _verify(lab, test)
+    search = _Search(lab, script, signature, ends.good, ends.bad, tree, start + budget, smaller)
+    finished = search.run(keep)
+    _verify(lab, search)
     return Minimized(
-        test.best,
+        search.best,
         ends.trial.signature,
         ends.good,
         ends.bad,
@@ -131,14 +154,23 @@ def minimize(
     )
 
 
-def _on_any_line(signature: Signature) -> Signature:
+def _of_any_layout(signature: Signature, shown: Sequence[Outcome]) -> Signature:
+    """The signature, for scripts whose lines are others.
+
+    Args:
+        signature: of the script as it is.
+        shown: what it showed when it failed.
+    """
     if isinstance(signature, Failure) and signature.frame.startswith("line "):
         return _Anywhere(replace(signature, frame=""))
+    told = {_told(one) for one in shown}
+    if is_exit_code(signature) and len(told) == 1:
+        return _Telling(signature, *told)
     return signature
 
 
-class _Test:
-    """Whether a script is still the same bug; remembers the smallest that is."""
+class _Search:
+    """Looks for smaller scripts that are still the same bug; has the smallest that was found."""
 
     def __init__(
         self,
@@ -152,42 +184,96 @@ class _Test:
         smaller: Callable[[str], None],
     ) -> None:
         self.script, self.signature, self.tree = script, signature, tree
-        self.wanted = ((bad, Verdict.BAD), (good, Verdict.GOOD))
+        self.good, self.bad = good, bad
         self.best = script.text
-        self.ended = False
         self._lab, self._until, self._smaller = lab, until, smaller
-        self._known: dict[str, bool] = {}
+        self._refused: set[str] = set()
 
-    def __call__(self, text: str) -> bool:
-        if time.monotonic() > self._until:
-            self.ended = True
-            raise pysource_minimize.StopMinimization
-        text = text.rstrip() + "\n"
-        if text not in self._known:
-            self._known[text] = self.shows(text)
-        return self._known[text]
+    def run(self, keep: Keep) -> bool:
+        """Take out what can be taken out; whether that was all, or the time ended first."""
+        program = parse(self.script.text)
+        try:
+            # Comments go in any case, with what they spoke of.
+            if self._first(iter([program])) is None:
+                return True
+            while True:
+                before = ast.dump(program)
+                for step in STEPS:
+                    place = 0
+                    while True:
+                        parts = Parts(program, keep)
+                        found = self._first(islice(step(parts), place, None))
+                        if found is None:
+                            break
+                        # Those before it were refused a moment ago.
+                        place, program = place + found[0], found[1]
+                if ast.dump(program) == before:
+                    return True
+        except TimeoutError:
+            return False
 
-    def shows(self, text: str) -> bool:
-        """Whether it fails at the bad end as it should, and passes at the good one."""
-        script = replace(self.script, text=text)
-        for build, verdict in self.wanted:
-            outcome = untouched(partial(self._lab.outcome, script, build, self.tree))
-            if judge(outcome, self.signature).verdict is not verdict:
-                return False
-        self.best = text
-        self._smaller(text)
-        return True
+    def _first(self, candidates: Iterator[ast.Module]) -> tuple[int, ast.Module] | None:
+        """The first program that is still the same bug, and how many come before it."""
+        place = 0
+        while batch := list(islice(candidates, max(self._lab.prober.jobs, 1))):
+            if time.monotonic() > self._until:
+                raise TimeoutError
+            texts = [formatted(text_of(one)) for one in batch]
+            self._refused |= {text for text in texts if not _compiles(text)}
+            shown = self._that_are(Verdict.BAD, self.bad, texts)
+            shown = self._that_are(Verdict.GOOD, self.good, shown)
+            self._refused |= set(texts) - set(shown)
+            for number, text in enumerate(texts):
+                if text in shown:
+                    self.best = text
+                    self._smaller(text)
+                    return place + number, batch[number]
+            place += len(batch)
+        return None
+
+    def _that_are(self, verdict: Verdict, build: Build, texts: list[str]) -> list[str]:
+        """Those of some scripts that a build has a verdict of."""
+        scripts = [replace(self.script, text=text) for text in dict.fromkeys(texts)]
+        wanted = [one for one in scripts if one.text not in self._refused]
+        outcomes = untouched(partial(self._outcomes, wanted, build))
+        return [
+            text for text, one in outcomes.items() if judge(one, self.signature).verdict is verdict
+        ]
+
+    def _outcomes(self, scripts: list[Script], build: Build) -> dict[str, Outcome]:
+        source = self._lab.had(build)
+        runs = self._lab.runs((Wanted(one, build.name, source) for one in scripts), self.tree)
+        return {run.script.text: outcome for run, outcome in runs}
 
 
-def _verify(lab: Lab, test: _Test) -> None:
+def _compiles(text: str) -> bool:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SyntaxWarning)
+        try:
+            compile(text, "script", "exec", dont_inherit=True)
+        except (SyntaxError, ValueError):
+            return False
+    return True
+
+
+def formatted(text: str) -> str:
+    """A program as people lay it out."""
+    try:
+        made = black.format_str(text, mode=black.Mode(magic_trailing_comma=False))
+    except (black.parsing.InvalidInput, ValueError):
+        return text  # newer than the formatter
+    return made if ast.dump(ast.parse(made)) == ast.dump(ast.parse(text)) else text
+
+
+def _verify(lab: Lab, search: _Search) -> None:
     """Run the result as whoever it is sent to will: in an interpreter of its own."""
-    script = replace(test.script, text=test.best)
+    script = replace(search.script, text=search.best)
     given = lab.prober
     with Prober(
         backend=given.backend, timeout=given.timeout, memory=given.memory, start="fresh"
     ) as fresh:
-        for build, verdict in test.wanted:
-            seen = judge(fresh.run(script, lab.source(build), test.tree), test.signature)
+        for build, verdict in ((search.bad, Verdict.BAD), (search.good, Verdict.GOOD)):
+            seen = judge(fresh.run(script, lab.source(build), search.tree), search.signature)
             if seen.verdict is not verdict:
                 raise NotReproduced(
                     f"In a fresh interpreter the smaller script is {seen.verdict} under {build} "

@@ -77,12 +77,13 @@ def minimize(
     """Make a script smaller that fails in one build and passes in another.
 
     What is left fails in the same way at the bad end and passes at the good one. It is run some
-    hundred times with parts of it missing, so it should be one that does no harm. Ctrl-C keeps the
-    smallest so far.
+    hundred times with parts of it missing, so it should be one that does no harm. It ends when
+    nothing more can be taken out; Ctrl-C keeps the smallest so far.
     """
     from keras_bisect.atomic import write_atomic
     from keras_bisect.verdict import Match, learn
     from keras_repro import minimize as room
+    from keras_repro.polish import harness
 
     wanted = Match.parse(match)
     script, case = read_subject(subject)
@@ -110,6 +111,7 @@ def minimize(
                 ),
                 tree=tree,
                 budget=budget,
+                keep=harness if case else lambda _: (),
                 smaller=smaller,
             )
     except KeyboardInterrupt:
