@@ -4,11 +4,12 @@
 
 Each run makes, one after the other, so that a slow moment of the machine meets all of them:
 
-    plain    `git bisect run` in a fresh checkout, a fresh interpreter a step; bytecode is written
-             beside the sources, as Python does if it is not told otherwise
+    plain    `git bisect run` in a fresh checkout, a fresh interpreter a step
     cold     `keras-repro bisect` with an empty cache folder
     again    the same once more: the builds are in the cache
     shifted  the same with another bad end (`--shifted`, by default the commit before)
+
+Both write bytecode, as Python does if it is not told otherwise, or with `--no-bytecode` neither.
 
 Prints seconds by the clock, seconds of processors (Linux: with all that was left behind; elsewhere
 too low), and how many times faster than plain; then the medians. All have to name the same commit.
@@ -75,7 +76,6 @@ def plain(clone: Path, script: Path, good: str, bad: str, folder: Path) -> Took:
     commits = [git("-C", str(clone), "rev-parse", f"{rev}^{{commit}}") for rev in (bad, good)]
     git("-C", str(checkout), "checkout", "--quiet", "--detach", commits[0])
     env = os.environ | {"PYTHONPATH": str(checkout), "KERAS_BACKEND": "tensorflow"}
-    env.pop("PYTHONDONTWRITEBYTECODE", None)
     steps = 'git bisect start "$0" "$1" && git bisect run "$2" "$3"'
     return timed(["sh", "-c", steps, *commits, sys.executable, str(script)], checkout, env)
 
@@ -94,7 +94,11 @@ def main() -> None:
     parser.add_argument("--bad", required=True)
     parser.add_argument("--shifted", help="another bad end  [default: BAD~1]")
     parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--no-bytecode", action="store_true")
     asked = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if asked.no_bytecode:
+        os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
     clone, script = asked.clone.resolve(), asked.script.resolve()
     shifted = asked.shifted or f"{asked.bad}~1"
     if sys.platform == "linux":
