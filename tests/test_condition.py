@@ -17,7 +17,7 @@ from keras_repro.case import ByName, Case, InOrder, One, Output
 from keras_repro.find.condition import Evidence
 from keras_repro.find.facts import Facts, facts, worded
 from keras_repro.strategies import cases, tree_cases
-from keras_repro.tree_case import Node, TreeCase
+from keras_repro.trees.case import Node, TreeCase
 from test_case import FOUNDING
 
 DIMENSIONS = {

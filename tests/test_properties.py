@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keras_repro.checking import check
-from keras_repro.tree_case import Node, TreeCase
+from keras_repro.trees.case import Node, TreeCase
 
 KNOWN = Path(__file__).parent / "properties" / "known.txt"
 

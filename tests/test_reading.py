@@ -16,7 +16,7 @@ from keras_bisect.verdict import Verdict, judge
 from keras_repro.case import ByName, Case, InOrder, One, Output
 from keras_repro.reading import AnyCase, CaseSignature, dump, explain, load, render
 from keras_repro.strategies import cases, tree_cases
-from keras_repro.tree_case import Node, TreeCase
+from keras_repro.trees.case import Node, TreeCase
 from test_case import FOUNDING
 
 LOADED = Loaded("/x/keras/__init__.py", "3.5.0", "optree")

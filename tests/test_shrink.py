@@ -15,7 +15,7 @@ from keras_repro.oracle import CONSTANTS, promised
 from keras_repro.reading import AnyCase, render
 from keras_repro.shrink import shrink, simpler
 from keras_repro.strategies import cases, tree_cases
-from keras_repro.tree_case import Node, TreeCase, nodes
+from keras_repro.trees.case import Node, TreeCase, nodes
 
 Same = Callable[[AnyCase], bool]
 

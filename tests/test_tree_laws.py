@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_repro.tree_case import UNNAMED, Kind, Node, TreeCase, from_python, nodes
-from keras_repro.tree_checks import CHECKS, checks_of
-from keras_repro.tree_laws import flattened, read
-from keras_repro.tree_script import render
-from keras_repro.tree_strategies import tree_cases
+from keras_repro.trees.case import UNNAMED, Kind, Node, TreeCase, from_python, nodes
+from keras_repro.trees.checks import CHECKS, HAS_PATHS, checks_of
+from keras_repro.trees.laws import flattened, read
+from keras_repro.trees.script import render
+from keras_repro.trees.strategies import tree_cases
 
 Entries = list[tuple[Any, Any]]
 NESTED = list | tuple | dict | deque
@@ -247,7 +247,7 @@ def test_a_right_implementation_is_never_blamed(
         assert code == 125
         return
     assert error is None
-    without = len(checks_of(case)) == 1 and checks_of(case)[0].needs and not paths
+    without = [check.needs for check in checks_of(case)] == [HAS_PATHS] and not paths
     found = {breach.signature for breach in read(case, text)}
     assert found <= (NAMED_PATHS if named else set())
     assert code == (125 if without else 1 if found else 0)

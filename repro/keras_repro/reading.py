@@ -21,11 +21,13 @@ from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.probe.prober import Script
 from keras_bisect.verdict import Failure
 from keras_repro import case as routing_case
-from keras_repro import oracle, routing, script, tree_laws, tree_script
+from keras_repro import oracle, routing, script
 from keras_repro.case import Case
 from keras_repro.contract import Strength, strongest
 from keras_repro.routing import Fault
-from keras_repro.tree_case import TreeCase
+from keras_repro.trees import laws
+from keras_repro.trees.case import TreeCase
+from keras_repro.trees.script import render as render_trees
 
 __all__ = [
     "AnyCase",
@@ -133,12 +135,12 @@ def explain_all(case: AnyCase, outcome: Outcome) -> Iterator[tuple[AnyCase, Read
         yield replace(case, law=breach.check), _breached(breach, outcome)
 
 
-def _breaches(case: TreeCase, outcome: Outcome) -> tuple[tree_laws.Breach, ...]:
+def _breaches(case: TreeCase, outcome: Outcome) -> tuple[laws.Breach, ...]:
     error = outcome.raised.type.rpartition(".")[2] if outcome.raised else None
-    return tree_laws.read(case, outcome.stdout, error)
+    return laws.read(case, outcome.stdout, error)
 
 
-def _breached(breach: tree_laws.Breach, outcome: Outcome) -> Reading:
+def _breached(breach: laws.Breach, outcome: Outcome) -> Reading:
     version = outcome.loaded.version if outcome.loaded else None
     doubts = [] if breach.strength == "contract" else ["keras.tree documents nothing of the kind"]
     if breach.since and version and Version(version) < Version(breach.since):
@@ -155,7 +157,7 @@ def _failed(case: AnyCase, outcome: Outcome) -> Reading:
 
 def render(case: AnyCase, tree: Tree = "optree") -> Script:
     """The script of a case; for dm-tree, one that hides optree from Keras by itself."""
-    text = tree_script.render(case) if isinstance(case, TreeCase) else script.render(case)
+    text = render_trees(case) if isinstance(case, TreeCase) else script.render(case)
     if tree == "dm-tree":
         text = text.replace("\ntry:\n", HIDE_OPTREE + "\ntry:\n", 1)
     return Script(text)

@@ -16,8 +16,8 @@ from collections.abc import Callable, Iterator
 
 from keras_repro.reading import AnyCase
 from keras_repro.steps import simpler_cases
-from keras_repro.tree_case import TreeCase
-from keras_repro.tree_shrink import simpler_tree_cases
+from keras_repro.trees.case import TreeCase
+from keras_repro.trees.shrink import simpler_tree_cases
 
 __all__ = ["shrink", "simpler"]
 

@@ -10,7 +10,7 @@ list before a tuple before a dict, one value before a list before a dict, nothin
 names to the start of the alphabet. Only what the rules of `contract.py` decide is drawn, see
 `oracle.promised`.
 
-Public: `cases`, `names`, and `trees`, `tree_cases` from `tree_strategies`.
+Public: `cases`, `names`, and `trees`, `tree_cases` from `trees.strategies`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from keras_repro.case import ByName, Case, Container, Entry, InOrder, One, Output
 from keras_repro.oracle import CONSTANTS
-from keras_repro.tree_strategies import tree_cases, trees
+from keras_repro.trees.strategies import tree_cases, trees
 from keras_repro.twists import OFTEN, SCOPE, Twist, twisted
 
 __all__ = ["cases", "names", "tree_cases", "trees"]

@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from keras_repro.case import ByName, Case, Inputs
 from keras_repro.reading import AnyCase
-from keras_repro.tree_case import DICTS, KINDS, Node, Tree, TreeCase, leaves_as_written, nodes
+from keras_repro.trees.case import DICTS, KINDS, Node, Tree, TreeCase, leaves_as_written, nodes
 
 __all__ = ["Facts", "facts", "worded"]
 

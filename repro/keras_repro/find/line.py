@@ -27,7 +27,7 @@ from keras_repro.find.runs import Runs
 from keras_repro.find.seen import FORMS, Memory, Seen, Shown, with_tree
 from keras_repro.find.settle import Settling
 from keras_repro.reading import AnyCase, render
-from keras_repro.tree_case import TreeCase
+from keras_repro.trees.case import TreeCase
 
 __all__ = ["search_line"]
 

@@ -15,7 +15,7 @@ from keras_bisect.verdict import Judged
 from keras_repro.contract import rule
 from keras_repro.find.condition import Condition
 from keras_repro.reading import AnyCase, CaseSignature, Reading, render
-from keras_repro.tree_case import TreeCase
+from keras_repro.trees.case import TreeCase
 
 __all__ = ["Budget", "Finding", "Found", "Searched", "size"]
 

@@ -30,7 +30,7 @@ from keras_bisect.verdict import Match, Signature, Verdict, learn
 from keras_repro import oracle
 from keras_repro.contract import RULES, Rule
 from keras_repro.reading import AnyCase, CaseSignature, load, render
-from keras_repro.tree_case import TreeCase
+from keras_repro.trees.case import TreeCase
 
 __all__ = ["Facts", "Misroute", "folders", "read_facts", "rules_of"]
 

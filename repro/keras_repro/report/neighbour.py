@@ -25,7 +25,7 @@ from keras_repro.case import ByName, Case, InOrder, One, Output
 from keras_repro.oracle import promised
 from keras_repro.reading import AnyCase, render
 from keras_repro.report.facts import Facts
-from keras_repro.tree_case import Node, Tree, TreeCase
+from keras_repro.trees.case import Node, Tree, TreeCase
 
 __all__ = ["Neighbour", "changed", "nearest"]
 

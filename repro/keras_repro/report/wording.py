@@ -19,7 +19,7 @@ from keras_bisect.transitions import Culprit, Entry, Place, Transition, kind_of
 from keras_bisect.verdict import Verdict
 from keras_repro.report.facts import Facts
 from keras_repro.report.markdown import visible
-from keras_repro.tree_case import TreeCase
+from keras_repro.trees.case import TreeCase
 
 __all__ = [
     "KERAS",

@@ -16,7 +16,7 @@ from typing import Any, get_args
 from hypothesis import assume
 from hypothesis import strategies as st
 
-from keras_repro.tree_case import (
+from keras_repro.trees.case import (
     ALL_LAWS,
     KEYED,
     UNNAMED,
@@ -29,7 +29,7 @@ from keras_repro.tree_case import (
     numbered,
     to_python,
 )
-from keras_repro.tree_checks import checks_of
+from keras_repro.trees.checks import checks_of
 
 __all__ = ["tree_cases", "trees"]
 

@@ -3,25 +3,19 @@
 A check is one call, the law (T1 to T9) that speaks of it, and the answer that the law gives, from
 the structure alone. Where the documentation is silent there is no answer, and no check of T1 to T8:
 T9 then lets the implementations answer side by side. The further structures that a call takes are
-made of the first (`DATA`).
+made of the first (`structures.DATA`).
 
 To check one more thing of `keras.tree`, add a line to `CHECKS`: scripts, search, shrinking and
-reading take it from there. Public: `CHECKS`, `Check`, `DATA`, `Name`, `Paths`, `Value`, `Word`,
-`checks_of`, `flattened`.
+reading take it from there. Public: `CHECKS`, `HAS_PATHS`, `checks_of`, `said_since`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from functools import cache, lru_cache
-from typing import Literal
+from functools import lru_cache
 
-from keras_repro.tree_case import (
-    DICTS,
+from keras_repro.trees.case import (
     UNNAMED,
-    Key,
     Kind,
     Node,
     Tree,
@@ -31,209 +25,29 @@ from keras_repro.tree_case import (
     nodes,
     reordered,
 )
+from keras_repro.trees.check import (
+    ACCEPTS,
+    TYPE_ERROR,
+    VALUE_ERROR,
+    Answer,
+    Check,
+    Name,
+    Paths,
+    Value,
+    Word,
+)
+from keras_repro.trees.structures import (
+    deep,
+    entries,
+    flattened,
+    leafy,
+    longer,
+    regrouped,
+    renamed,
+    retyped,
+)
 
-__all__ = [
-    "CHECKS",
-    "DATA",
-    "Answer",
-    "Check",
-    "Name",
-    "Paths",
-    "Value",
-    "Word",
-    "checks_of",
-    "flattened",
-    "said_since",
-]
-
-Path = tuple[Key, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Value:
-    """The answer is this structure."""
-
-    tree: Tree
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    """The answer is what the script knows under a name: `structure`, or `flat`, its `flatten`."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """The answer is a word: what is raised, or a truth value."""
-
-    word: str | bool
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """The answer is a list of paths."""
-
-    paths: tuple[Path, ...]
-
-
-Answer = Value | Name | Word | Paths
-
-ACCEPTS = Word("accepts")
-VALUE_ERROR = Word("raises ValueError")
-TYPE_ERROR = Word("raises TypeError")
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One call of `keras.tree` and what it must answer."""
-
-    name: str
-    """The law, and a word where the law has several checks: `T5.kinds`."""
-    call: str
-    """What is printed before the answer; it names the structures that it needs."""
-    observe: str
-    """The expression that asks."""
-    answer: Callable[[Tree], Answer | None]
-    """What must come back; None where no sentence of the documentation says."""
-    shows: Literal["leaves", "structure", "pairs", "other"] = "other"
-    """What the answer is, for the words of a report."""
-    needs: str = ""
-    """An expression: whether this Keras has what is asked."""
-    since: str = ""
-    """The first release whose documentation says so, where that was not always."""
-
-    @property
-    def law(self) -> str:
-        """The rule's id."""
-        return self.name.partition(".")[0]
-
-    @property
-    def function(self) -> str:
-        """The function of `keras.tree` that is asked."""
-        return self.call.partition("(")[0]
-
-    def uses(self, name: str) -> bool:
-        """Whether the expression speaks of a structure of this name."""
-        return name in _words(self.observe)
-
-
-@cache
-def _words(expression: str) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", expression))
-
-
-def flattened(tree: Tree, path: Path = ()) -> list[tuple[Path, int | None]]:
-    """The paths and leaves of `tree` in the order of `keras.tree.flatten` (rule T2).
-
-    Paths hold indices for list, tuple, deque and namedtuple, keys for dicts.
-
-    >>> flattened(Node("dict", (1, None), ("b", "a")))
-    [(('a',), None), (('b',), 1)]
-    >>> flattened(Node("OrderedDict", (1, None), ("b", "a")))
-    [(('b',), 1), (('a',), None)]
-    """
-    if not isinstance(tree, Node):
-        return [(path, tree)]
-    return [pair for key, child in entries(tree) for pair in flattened(child, (*path, key))]
-
-
-def entries(node: Node) -> list[tuple[Key, Tree]]:
-    """The keys and children of a container, in the order in which it is gone through."""
-    if node.kind not in DICTS:
-        return list(enumerate(node.children))
-    pairs = list(zip(node.keys, node.children, strict=True))
-    return pairs if node.kind == "OrderedDict" else sorted(pairs, key=lambda pair: pair[:1])
-
-
-# -- further structures, made of the first -------------------------------------------------
-
-
-def regrouped(tree: Tree) -> Tree:
-    """The same entries in other kinds of dict, the other way round: the same structure (T7)."""
-    if not isinstance(tree, Node):
-        return tree
-    children = tuple(map(regrouped, tree.children))
-    if tree.kind not in DICTS:
-        return replace(tree, children=children)
-    kind: Kind = "dict" if tree.kind == "OrderedDict" else "OrderedDict"
-    return Node(kind, children[::-1], tree.keys[::-1])
-
-
-RETYPED: dict[Kind, Kind] = {
-    "list": "tuple",
-    "tuple": "list",
-    "namedtuple": "tuple",
-    "deque": "list",
-}
-
-
-def retyped(tree: Tree) -> Tree:
-    """The last sequence as one of another kind: another structure with the same paths (T7)."""
-    return _last(
-        tree,
-        lambda node: node.kind in RETYPED,
-        lambda node: replace(node, kind=RETYPED[node.kind], keys=()),
-    )
-
-
-def renamed(tree: Tree) -> Tree:
-    """The last key of the last dict that has a leaf is another: another structure, other paths."""
-
-    def rename(node: Node) -> Node:
-        words = [key for key in node.keys if isinstance(key, str)]
-        numbers = [key for key in node.keys if isinstance(key, int)]
-        other = max(words, key=len) + "z" if words else max(numbers) + 1
-        return replace(node, keys=(*node.keys[:-1], other))
-
-    return _last(
-        tree, lambda n: n.kind in DICTS and bool(n.keys) and _leafy(n.children[-1]), rename
-    )
-
-
-def longer(tree: Tree) -> Tree:
-    """The last leaf is a list that holds it: another structure, other paths."""
-    leaves = list(leaves_as_written(tree))
-    return map_leaves(lambda leaf: Node("list", (leaf,)) if leaf == leaves[-1] else leaf, tree)
-
-
-def deep(tree: Tree) -> Tree:
-    """Every leaf is a list that holds it."""
-    return map_leaves(lambda leaf: Node("list", (leaf,)), tree)
-
-
-def shapes(tree: Tree) -> Tree:
-    """Every leaf is a shape tuple that holds it."""
-    return map_leaves(lambda leaf: Node("tuple", (leaf, None)), tree)
-
-
-DATA: dict[str, Callable[[Tree], Tree]] = {
-    "structure": lambda tree: tree,
-    "reordered": reordered,
-    "regrouped": regrouped,
-    "retyped": retyped,
-    "renamed": renamed,
-    "longer": longer,
-    "deep": deep,
-    "shapes": shapes,
-}
-
-
-def _last(tree: Tree, chosen: Callable[[Node], bool], made: Callable[[Node], Node]) -> Tree:
-    """`tree` with the last container that is chosen, as they are written, made another one."""
-    if not isinstance(tree, Node):
-        return tree
-    for index in reversed(range(len(tree.children))):
-        child = _last(tree.children[index], chosen, made)
-        if child != tree.children[index]:
-            children = (*tree.children[:index], child, *tree.children[index + 1 :])
-            return replace(tree, children=children)
-    return made(tree) if chosen(tree) else tree
-
-
-def _leafy(tree: Tree) -> bool:
-    return next(leaves_as_written(tree), 0) != 0
-
+__all__ = ["CHECKS", "HAS_PATHS", "checks_of", "said_since"]
 
 # -- answers -------------------------------------------------------------------------------
 
@@ -334,7 +148,7 @@ CHECKS: tuple[Check, ...] = (
         "T1.fewer",
         "pack_sequence_as(structure, a leaf too few)",
         "said(lambda: tree.pack_sequence_as(structure, flat[1:]))",
-        lambda tree: VALUE_ERROR if _leafy(tree) else None,
+        lambda tree: VALUE_ERROR if leafy(tree) else None,
         since="3.8",
     ),
     Check(

@@ -1,6 +1,6 @@
 """What the answers of `keras.tree` say: which law was broken, by which container, in what way.
 
-A script prints one answer a check (see `tree_checks.py`, `tree_script.py`); `read` judges what one
+A script prints one answer a check (see `checks.py`, `script.py`); `read` judges what one
 run printed. The truth is the documentation of `keras.tree`, not another release: None is a leaf, a
 plain dict is gone through in the order of its sorted keys, every other container in its own order.
 
@@ -16,17 +16,10 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from keras_repro.contract import Strength
-from keras_repro.tree_case import DICTS, UNNAMED, Key, Kind, Node, Tree, TreeCase, nodes
-from keras_repro.tree_checks import (
-    DATA,
-    Check,
-    Paths,
-    Value,
-    Word,
-    checks_of,
-    flattened,
-    said_since,
-)
+from keras_repro.trees.case import DICTS, UNNAMED, Key, Kind, Node, Tree, TreeCase, nodes
+from keras_repro.trees.check import Check, Paths, Value, Word
+from keras_repro.trees.checks import checks_of, said_since
+from keras_repro.trees.structures import DATA, flattened
 
 __all__ = ["Breach", "flattened", "read"]
 

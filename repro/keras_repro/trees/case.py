@@ -4,7 +4,7 @@ A structure is a `Tree`: a leaf (an int or None) or a `Node` (a kind of containe
 keys in the order in which they are written). No Python container stands for itself, so a namedtuple
 needs no class and an order of keys is never lost. All ints of a case differ: whichever leaf ends up
 in the wrong place is seen. Further structures that a call takes are made of the first
-(`tree_checks.py`), so that a case is one structure, whatever is called.
+(`checks.py`), so that a case is one structure, whatever is called.
 
 Public: `Node`, `Tree`, `TreeCase`, `ALL_LAWS`, `numbered`, `reordered`, `from_python`, `to_python`.
 """
@@ -116,7 +116,7 @@ Tree = Node | int | None
 class TreeCase:
     """A structure and what is checked on it.
 
-    `law` is a law (`T5`), one check of a law (`T5.kinds`, see `tree_checks.CHECKS`), or None for
+    `law` is a law (`T5`), one check of a law (`T5.kinds`, see `checks.CHECKS`), or None for
     all that is promised of the structure.
     """
 
