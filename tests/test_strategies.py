@@ -18,6 +18,7 @@ from keras_repro.case import (
     Container,
     Data,
     Entry,
+    Heads,
     InOrder,
     Like,
     One,
@@ -25,6 +26,7 @@ from keras_repro.case import (
     Shared,
     Spelling,
     Trip,
+    Within,
 )
 from keras_repro.oracle import doubts, leeway, promised, wiring
 from keras_repro.strategies import cases
@@ -214,6 +216,8 @@ def test_every_choice_of_every_dimension_is_drawn() -> None:
         ("model", Architecture),
         ("trip", Trip),
         ("spelling", Spelling),
+        ("heads", Heads),
+        ("within", Within),
         ("shared", Shared),
     ):
         assert {getattr(case, name) for case in drawn} == set(get_args(choices)), name

@@ -171,6 +171,8 @@ class _Lines:
         margin = " " * indent
         match node:
             case ast.FunctionDef() | ast.ClassDef() | ast.If() | ast.For():
+                for one in getattr(node, "decorator_list", ()):
+                    yield f"{margin}@{self._text(one)}\n"
                 yield from self._header(node.lineno, margin)
                 yield from self.of(node.body, indent + 4)
             case ast.Try(body, handlers):

@@ -211,6 +211,15 @@ ODD = {
         InOrder((3.0, 4.0)),
         inputs=Inputs((Input("j"), Input("i", optional=True)), "list", InOrder((1.0, None))),
     ),
+    "outputs of a model inside, cloned recursively": Case(
+        LISTED, "list", One("mse"), InOrder((3.0, 4.0)), within="dict", trip="clone recursively"
+    ),
+    "outputs of a model inside, cloned by call": Case(
+        KEYED, "dict", One("mse"), TARGETS, within="list", trip="clone by call"
+    ),
+    "weights of layers in a tuple": Case(
+        KEYED, "dict", One("mse"), TARGETS, model="subclass", heads="tuple", trip="weights"
+    ),
     "a function of dicts": Case(
         KEYED,
         "dict",

@@ -33,6 +33,7 @@ from keras_repro.case.model import (
     Shared,
     Spelling,
     Trip,
+    Within,
 )
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
     "Shared",
     "Spelling",
     "Trip",
+    "Within",
     "from_json",
     "is_dict",
     "to_json",

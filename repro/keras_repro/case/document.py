@@ -31,6 +31,7 @@ from keras_repro.case.model import (
     Shared,
     Spelling,
     Trip,
+    Within,
 )
 
 __all__ = ["SCHEMA", "from_json", "to_json"]
@@ -298,6 +299,7 @@ READ: Final[Mapping[str, Callable[[_Field], Any]]] = {
     "inner": _Field.boolean,
     "heads": lambda entry: entry.one_of(get_args(Heads)),
     "chained": _Field.boolean,
+    "within": lambda entry: entry.one_of(get_args(Within)),
     "shared": lambda entry: entry.one_of(get_args(Shared)),
     "auto": _Field.boolean,
 }

@@ -4,7 +4,8 @@ Every field after the first four has the plainest value as its default, so a pla
 and a field that is added makes no stored case another one.
 
 Public: `Case`, `Output`, `Input`, `Inputs`, and the choices: `Container`, `Entry`, `Data`,
-`Architecture`, `Trip`, `Heads`, `Shared`, `Spelling`, `PREDICTIONS`.
+`Architecture`, `Trip`, `Heads`, `Shared`, `Within`,
+`Spelling`, `PREDICTIONS`.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ __all__ = [
     "Shared",
     "Spelling",
     "Trip",
+    "Within",
 ]
 
 Container = Literal[
@@ -57,10 +59,13 @@ LOOPS: Final = ("evaluate", "fit", "evaluate as list", "validation")
 """The entries that go through many batches, of any kind of data."""
 Data = Literal["arrays", "dataset", "generator", "PyDataset", "PyDataset of lists"]
 Architecture = Literal["functional", "functional subclass", "subclass", "sequential"]
-Trip = Literal["none", "config", "clone", "save", "weights"]
+Trip = Literal["none", "config", "clone", "save", "weights", "clone recursively", "clone by call"]
 """What the model goes through before it is used."""
-Heads = Literal["list", "dict"]
-"""What holds the layers of a subclassed model; a dict is filled in another order to load them."""
+Heads = Literal["list", "dict", "tuple", "set", "dict of lists"]
+"""What holds the layers of a subclassed model; a dict is filled in another order to load them, and
+of sets one is taken that has another order."""
+Within = Literal["nothing", "list", "dict", "OrderedDict"]
+"""What holds the outputs of a model inside, which become those of the whole one by one."""
 Shared = Literal["nothing", "one layer", "one tensor"]
 """What the last output has of the first: its layer, called a second time, or the tensor itself."""
 Spelling = Literal["string", "object", "function"]
@@ -193,6 +198,7 @@ class Case:
     heads: Heads = "list"
     chained: bool = False
     """Each output is made of the one before it, which so is an inner tensor, too."""
+    within: Within = "nothing"
     shared: Shared = "nothing"
     auto: bool = False
     """The layers of the outputs are called by Keras; then only the keys of a dict are names."""
@@ -209,6 +215,13 @@ class Case:
             raise ValueError("model: a sequential one has a single tensor as its output")
         if self.heads != "list" and self.model != "subclass":
             raise ValueError(f"heads: a {self.model} model holds no layers of its own")
+        if self.heads == "set" and self.auto:
+            raise ValueError("heads: layers without names cannot be found in a set")
+        alone = self.model in ("functional", "functional subclass") and self.inputs is None
+        if self.within != "nothing" and (not alone or self.chained or self.shared != "nothing"):
+            raise ValueError("within: a model inside makes all outputs of a single input")
+        if self.within == "list" and len(self.outputs) == 1:
+            raise ValueError("within: a list of one output comes out of a model as a tensor")
         if self.shared != "nothing":
             self._check_shared()
         if self.inputs is not None:
@@ -258,7 +271,7 @@ class Case:
     @property
     def compared(self) -> bool:
         """Whether the model is held against what it was before its round trip, as well."""
-        return self.predicting and self.trip in ("config", "clone", "save")
+        return self.predicting and self.trip not in ("none", "weights")
 
     @property
     def predicting(self) -> bool:

@@ -226,6 +226,7 @@ SUBJECTS = {
     "container": "outputs",
     "outputs.count": "outputs",
     "inner": "a compiled model inside",
+    "within": "of a model inside",
     "auto": "layers without names",
 }
 BARE = ("entry", "data", "model", "trip", "tree", "spelling")

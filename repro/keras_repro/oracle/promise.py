@@ -116,6 +116,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "None among the data"
     if case.data == "PyDataset of lists":
         yield "a batch that is a list"
+    if case.heads in ("set", "dict of lists"):
+        yield f"layers in a {case.heads}"
     if case.nest is not None and len(case.outputs) == 1:
         yield "a nest of one output"
     if isinstance(case.loss_weights, Like):

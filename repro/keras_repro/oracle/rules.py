@@ -139,6 +139,7 @@ def extra_keys(case: Case) -> bool:
 def odd_dicts(case: Case) -> bool:
     """Whether some dict is of another kind than `dict`."""
     kinds = [given.kind for _, given in case.forms() if isinstance(given, ByName)]
+    kinds += [case.within] if case.within == "OrderedDict" else []
     kinds += [kind for kind in (case.container,) if is_dict(kind)]  # type: ignore[misc]
     if case.inputs is not None:
         kinds += [kind for kind in (case.inputs.container,) if is_dict(kind)]  # type: ignore[misc]

@@ -58,11 +58,12 @@ def _input_faults(
 def _weights_faults(
     case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
 ) -> tuple[Fault, ...]:
-    """The fault of weights that were loaded into each other's layers.
+    """The fault of weights that were loaded into each other's layers, or of the outputs of a model
+    inside that took each other's places.
 
     The total could be that of swapped targets, too; but a case with a round trip is right without.
     """
-    if case.trip != "weights" or _as_wired(wires, observed):
+    if (case.trip != "weights" and case.within == "nothing") or _as_wired(wires, observed):
         return ()
     for (order,) in wirings(case, 1):
         moved = [

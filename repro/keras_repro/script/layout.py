@@ -88,7 +88,7 @@ def statement(before: str, node: Node | str, indent: int = 0, after: str = "") -
     return _lay(node, indent, before, after)
 
 
-def call(name: str, *entries: Node | str) -> Node:
+def call(name: str, *entries: Node | str) -> Call:
     """A call: `np.full((2, 1), 3.0)`."""
     return Call("", f"{name}(", entries, ")")
 

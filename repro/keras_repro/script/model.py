@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from keras_repro.case import Case, Output, is_dict
 from keras_repro.script.forms import nested
 from keras_repro.script.inputs import ORDINALS, input_lines
-from keras_repro.script.layout import Node, call, dictionary, listed, literal, statement
+from keras_repro.script.layout import Call, Node, call, dictionary, listed, literal, statement
 
-__all__ = ["helpers", "imports", "model_lines", "saved_lines", "standing"]
+__all__ = ["GUARDS", "helpers", "imports", "model_lines", "saved_lines", "standing"]
+
+
+GUARDS: Final = {"clone recursively": "recursive", "clone by call": "call_function"}
+"""Arguments of `clone_model` that not every release has."""
 
 
 def imports(case: Case) -> list[str]:
@@ -23,7 +27,8 @@ def imports(case: Case) -> list[str]:
     kinds = [kind for kind in ("OrderedDict", "defaultdict") if f"'{kind}'" in text]
     if case.container == "namedtuple":
         kinds.append("namedtuple")
-    lines = ["import os", "import sys", "import tempfile"] if _files(case) else ["import sys"]
+    lines = ["import inspect"] if case.trip in GUARDS else []
+    lines += ["import os", "import sys", "import tempfile"] if _files(case) else ["import sys"]
     return lines + ([f"from collections import {', '.join(kinds)}"] if kinds else [])
 
 
@@ -86,14 +91,22 @@ def _class(case: Case) -> str:
     parameters = (", scale" if case.trip == "weights" else "") + _by_key(case, ", order")
     heads = [_output(case, one, scaled=case.trip == "weights") for one in case.outputs]
     returned = _held(case, [f"heads[{index}]" for index in range(len(heads))])
-    if case.heads == "dict":
-        made = statement("heads = ", dictionary(zip(case.names, heads, strict=True)), 8)
-        made += "        self.heads = {name: heads[name] for name in order}\n"
-        names = listed(literal(name) for name in case.names)
-        called = statement("heads = [self.heads[name](x) for name in ", names, 8, "]")
+    names = [literal(name) for name in case.names]
+    called = "        heads = [head(x) for head in self.heads]\n"
+    if case.heads in ("list", "tuple"):
+        made = statement("self.heads = ", listed(heads, case.heads), 8)
+    elif case.heads == "set":
+        made = statement("self.heads = ", Call("", "{", tuple(heads), "}"), 8)
+        called = "        found = {head.name: head(x) for head in self.heads}\n"
+        layers = listed(literal(output.layer) for output in case.outputs)
+        called += statement("heads = [found[name] for name in ", layers, 8, "]")
     else:
-        made = statement("self.heads = ", listed(heads), 8)
-        called = "        heads = [head(x) for head in self.heads]\n"
+        held = heads if case.heads == "dict" else [listed([head]) for head in heads]
+        made = statement("heads = ", dictionary(zip(case.names, held, strict=True)), 8)
+        made += "        self.heads = {name: heads[name] for name in order}\n"
+        inside = "" if case.heads == "dict" else "[0]"
+        before = f"heads = [self.heads[name]{inside}(x) for name in "
+        called = statement(before, listed(names), 8, "]")
     return (
         "class Model(keras.Model):\n"
         f"    def __init__(self{parameters}):\n"
@@ -105,7 +118,7 @@ def _class(case: Case) -> str:
 
 
 def _by_key(case: Case, shown: str) -> str:
-    return shown if case.heads == "dict" else ""
+    return shown if case.heads in ("dict", "dict of lists") else ""
 
 
 def _order(case: Case, names: Sequence[str]) -> str:
@@ -122,7 +135,13 @@ def model_lines(case: Case, indent: int) -> Iterator[str]:
             yield f"{margin}model(np.zeros((2, 1)))\n"
         yield f'{margin}path = os.path.join(tempfile.mkdtemp(), "model.weights.h5")\n'
         yield f"{margin}model.save_weights(path)\n"
-        yield f"{margin}model = {made}(0.0{_order(case, case.names[::-1])})\n"
+        if case.heads == "set":
+            yield f"{margin}order = [head.name for head in model.heads]\n"
+            yield f"{margin}made = [Model(0.0) for _ in range(20)]\n"
+            yield f"{margin}others = [m for m in made if [h.name for h in m.heads] != order]\n"
+            yield f"{margin}model = (others or made)[0]\n"
+        else:
+            yield f"{margin}model = {made}(0.0{_order(case, case.names[::-1])})\n"
         if case.model == "subclass":
             yield f"{margin}model(np.zeros((2, 1)))\n"
         yield f"{margin}model.load_weights(path)\n"
@@ -134,6 +153,12 @@ def model_lines(case: Case, indent: int) -> Iterator[str]:
         yield f"{margin}model = type(model).from_config(model.get_config())\n"
     elif case.trip == "clone":
         yield f"{margin}model = keras.models.clone_model(model)\n"
+    elif case.trip == "clone recursively":
+        yield f"{margin}model = keras.models.clone_model(model, recursive=True)\n"
+    elif case.trip == "clone by call":
+        call_function = "lambda layer, *given, **more: layer(*given, **more)"
+        clone = call("keras.models.clone_model", "model", f"call_function={call_function}")
+        yield statement("model = ", clone, indent)
 
 
 def saved_lines(case: Case, indent: int) -> Iterator[str]:
@@ -162,7 +187,10 @@ def _built(case: Case, before: str, indent: int, *, scaled: bool) -> Iterator[st
         maker = "keras.Function"
     source = "inputs" if case.inner or case.inputs is not None else "x"
     outputs: list[Any] = [_output(case, one, scaled=scaled) for one in case.outputs]
-    if case.chained:
+    if case.within != "nothing":
+        yield from _inner_model(case, outputs, indent)
+        source, outputs = "inputs", list(_taken(case))
+    elif case.chained:
         for index, output in enumerate(case.outputs):
             of = ORDINALS[index - 1] if index else "x"
             made = _output(case, output, scaled=scaled, of=of)
@@ -178,6 +206,26 @@ def _built(case: Case, before: str, indent: int, *, scaled: bool) -> Iterator[st
         called = (replace(made, closing=f"{made.closing}(x)") for made in outputs[1:-1])
         outputs = ["shared(x)", *called, "shared(moved)"]
     yield statement(before, call(maker, source, _held(case, outputs)), indent)
+
+
+def _inner_model(case: Case, outputs: Sequence[Node | str], indent: int) -> Iterator[str]:
+    """The model inside, and what it makes of the input of the whole."""
+    margin = " " * indent
+    if case.within == "list":
+        held = listed(outputs)
+    else:
+        held = dictionary(zip(case.names, outputs, strict=True), case.within)
+    yield statement("inside = ", call("keras.Model", "x", held), indent)
+    yield f"{margin}inputs = keras.Input((1,))\n{margin}made = inside(inputs)\n"
+
+
+def _taken(case: Case) -> Iterator[Call]:
+    """The outputs of the model inside, each with its name, as it is."""
+    for index, output in enumerate(case.outputs):
+        name = [] if case.auto else [f"name={literal(output.layer)}"]
+        place = str(index) if case.within == "list" else literal(output.name)
+        made = call("keras.layers.Rescaling", "1.0", *name)
+        yield replace(made, closing=f")(made[{place}])")
 
 
 def _output(case: Case, output: Output, *, scaled: bool, of: str = "") -> Node:

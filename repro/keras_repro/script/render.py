@@ -22,7 +22,14 @@ from keras_repro.script.layout import (
     literal,
     statement,
 )
-from keras_repro.script.model import helpers, imports, model_lines, saved_lines, standing
+from keras_repro.script.model import (
+    GUARDS,
+    helpers,
+    imports,
+    model_lines,
+    saved_lines,
+    standing,
+)
 
 __all__ = ["render"]
 
@@ -41,9 +48,8 @@ except Exception as error:
 
 """
 
-_NO_FUNCTION: Final = """\
-if not hasattr(keras, "Function"):
-    print("This Keras has no keras.Function")
+_GUARD: Final = """\
+if "{}" not in inspect.signature(keras.models.clone_model).parameters:
     sys.exit(125)
 
 
@@ -97,7 +103,7 @@ def render(case: Case) -> str:
             imports="\n".join(imports(case)),
             more="\n    import tensorflow as tf" if dataset else "",
         ),
-        _NO_FUNCTION if case.entry == "function" else "",
+        _GUARD.format(GUARDS[case.trip]) if case.trip in GUARDS else "",
         helpers(case),
         standing(case),
         "try:\n" if refusable else "",
@@ -209,6 +215,10 @@ def _summary(case: Case) -> str:
     ):
         if form is not None:
             words.append(f"{_kind(form)} {word}")
+    if case.within != "nothing":
+        words.append(f"out of a {case.within} of a model inside")
+    if case.model == "subclass" and case.heads != "list":
+        words.append(f"layers in a {case.heads}")
     if case.shared != "nothing":
         words.append(f"{case.shared} shared")
     if case.auto:

@@ -16,6 +16,7 @@ def plain_model(case: Case) -> Iterator[dict[str, Any]]:
         "trip": "none",
         "inner": False,
         "chained": False,
+        "within": "nothing",
         "auto": False,
         "inputs": None,
         "model": "functional",
@@ -25,6 +26,10 @@ def plain_model(case: Case) -> Iterator[dict[str, Any]]:
     yield plain
     yield {"model": "functional", "heads": "list"}
     yield from ({name: value} for name, value in plain.items())
+    if case.trip in ("clone recursively", "clone by call"):
+        yield {"trip": "clone"}
+    if case.within == "OrderedDict":
+        yield {"within": "dict"}
 
 
 def plain_data(case: Case) -> Iterator[dict[str, Any]]:

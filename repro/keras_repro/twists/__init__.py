@@ -27,7 +27,16 @@ from keras_repro.twists.arguments import (
 )
 from keras_repro.twists.base import SCOPE, Twist, twisted
 from keras_repro.twists.calls import batches, call_before, compiled, data, other_entry, prediction
-from keras_repro.twists.models import architecture, chained, inner, inputs, optional, trip
+from keras_repro.twists.models import (
+    architecture,
+    chained,
+    held_layers,
+    inner,
+    inputs,
+    optional,
+    trip,
+    within,
+)
 from keras_repro.twists.outputs import (
     auto,
     nested,
@@ -54,6 +63,7 @@ __all__ = [
     "compiled",
     "data",
     "extra_key",
+    "held_layers",
     "inner",
     "inputs",
     "missing_key",
@@ -74,6 +84,7 @@ __all__ = [
     "trip",
     "twisted",
     "weighted_metrics",
+    "within",
 ]
 
 TWISTS: Final[tuple[Twist, ...]] = (
@@ -101,6 +112,8 @@ TWISTS: Final[tuple[Twist, ...]] = (
     other_widths,
     spelling,
     inner,
+    within,
+    held_layers,
     chained,
     shared,
     auto,

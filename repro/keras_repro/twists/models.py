@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from hypothesis import strategies as st
 
-from keras_repro.case import ByName, Case, InOrder, Input, Inputs, is_dict
+from keras_repro.case import ByName, Case, Heads, InOrder, Input, Inputs, Trip, Within, is_dict
 from keras_repro.twists.arguments import bare_target
 from keras_repro.twists.base import EXTRA, Draw
 
@@ -67,19 +67,27 @@ def architecture(draw: Draw, case: Case) -> Case:
     model = draw(st.sampled_from(choices))
     if model == "sequential":
         case = bare_target(draw, case)
-    heads = draw(st.sampled_from(("list", "dict"))) if model == "subclass" else "list"
-    trip = draw(st.sampled_from(("none", "weights"))) if model == "subclass" else case.trip
-    return case.but(model=model, heads=heads, trip=trip)
+    return case.but(model=model, trip=case.trip if model == "functional subclass" else "none")
+
+
+def held_layers(draw: Draw, case: Case) -> Case:
+    """A class that holds its layers in a container, whose weights are saved and loaded."""
+    return case.but(model="subclass", heads=draw(st.sampled_from(get_args(Heads))), trip="weights")
 
 
 def trip(draw: Draw, case: Case) -> Case:
     """A model that was saved and loaded, cloned, or rebuilt."""
-    return case.but(trip=draw(st.sampled_from(("config", "clone", "save", "weights"))))
+    return case.but(trip=draw(st.sampled_from(get_args(Trip)[1:])))
 
 
 def inner(draw: Draw, case: Case) -> Case:
     """A compiled model inside."""
     return case.but(inner=True)
+
+
+def within(draw: Draw, case: Case) -> Case:
+    """Outputs of a model inside, which holds them in a container of its own."""
+    return case.but(within=draw(st.sampled_from(get_args(Within)[1:])))
 
 
 def chained(draw: Draw, case: Case) -> Case:
