@@ -12,7 +12,16 @@ from typing import Any, Final
 from keras_repro.case import Case, Output, is_dict
 from keras_repro.script.forms import nested
 from keras_repro.script.inputs import ORDINALS, input_lines
-from keras_repro.script.layout import Call, Node, call, dictionary, listed, literal, statement
+from keras_repro.script.layout import (
+    After,
+    Call,
+    Node,
+    call,
+    dictionary,
+    listed,
+    literal,
+    statement,
+)
 
 __all__ = ["GUARDS", "helpers", "imports", "model_lines", "saved_lines", "standing"]
 
@@ -96,7 +105,9 @@ def _class(case: Case) -> str:
     if case.heads in ("list", "tuple"):
         made = statement("self.heads = ", listed(heads, case.heads), 8)
     elif case.heads == "set":
-        made = statement("self.heads = ", Call("", "{", tuple(heads), "}"), 8)
+        lazily = (After("lambda: ", one) for one in heads)
+        made = statement("heads = ", dictionary(zip(case.names, lazily, strict=True)), 8)
+        made += "        self.heads = {heads[name]() for name in order}\n"
         called = "        found = {head.name: head(x) for head in self.heads}\n"
         layers = listed(literal(output.layer) for output in case.outputs)
         called += statement("heads = [found[name] for name in ", layers, 8, "]")
@@ -118,7 +129,7 @@ def _class(case: Case) -> str:
 
 
 def _by_key(case: Case, shown: str) -> str:
-    return shown if case.heads in ("dict", "dict of lists") else ""
+    return shown if case.heads in ("dict", "dict of lists", "set") else ""
 
 
 def _order(case: Case, names: Sequence[str]) -> str:
@@ -137,7 +148,8 @@ def model_lines(case: Case, indent: int) -> Iterator[str]:
         yield f"{margin}model.save_weights(path)\n"
         if case.heads == "set":
             yield f"{margin}order = [head.name for head in model.heads]\n"
-            yield f"{margin}made = [Model(0.0) for _ in range(20)]\n"
+            orders = listed(listed(map(literal, one)) for one in (case.names[::-1], case.names))
+            yield statement("made = [Model(0.0, names) for names in ", orders, indent, " * 10]")
             yield f"{margin}others = [m for m in made if [h.name for h in m.heads] != order]\n"
             yield f"{margin}model = (others or made)[0]\n"
         else:
