@@ -119,6 +119,21 @@ def fit(model, x, y, verbose=0):
     return plain(model, x, y, verbose)
 Model.fit = fit
 """,
+    # What one backend alone gets wrong.
+    "numpy alone": """
+import os
+def targets_of(model, y):
+    if os.environ["KERAS_BACKEND"] == "numpy":
+        raise ValueError("numpy")
+    return by_name(model, y)
+""",
+    "not numpy": """
+import os
+def targets_of(model, y):
+    if os.environ["KERAS_BACKEND"] != "numpy":
+        raise ValueError("not numpy")
+    return by_name(model, y)
+""",
     "refusal": """
 def targets_of(model, y):
     if model.loss_weights is not None and not isinstance(model.loss, (list, dict)):

@@ -74,6 +74,7 @@ def regressions(
     budget: Budget,
     out: Path | None,
     command: str = "",
+    light: str = "",
     listener: Listener,
 ) -> Hunt:
     """What fails in one build and passes in another.
@@ -87,6 +88,7 @@ def regressions(
         budget: what the search may spend.
         out: the folder for hunt folders; None writes nothing.
         command: what was typed, for whoever wants to have it again.
+        light: see `find.search`.
         listener: told what happens.
     """
     start = time.monotonic()
@@ -100,6 +102,7 @@ def regressions(
         budget=budget,
         listener=listener,
         against=lab.source(before),
+        light=light,
     )
     result.examples, result.avoided = found.examples, found.avoided
     result.rate = found.examples / found.seconds if found.seconds else 0.0

@@ -57,6 +57,7 @@ def hunt(
     search_only: bool = False,
     command: str = "",
     replay: bool = True,
+    light: str = "",
     listener: Callable[[Event | Searched], None],
 ) -> Hunt:
     """Search a build and date every finding.
@@ -71,6 +72,7 @@ def hunt(
         search_only: find and confirm; date nothing.
         command: what was typed, for whoever wants to have it again.
         replay: run first what earlier searches found, and keep what this one finds.
+        light: see `find.search`.
         listener: told what happens.
     """
     start = time.monotonic()
@@ -90,6 +92,7 @@ def hunt(
         budget=budget,
         listener=listener,
         kept=Kept(lab.store.cache / "findings") if replay else None,
+        light=light,
     )
     result.examples, result.avoided = found.examples, found.avoided
     result.replayed = found.replayed

@@ -4,15 +4,16 @@ Several runs of such a script under one build may be forked from a process that 
 already, which is a third of what a small run costs (`share` of `Prober.run_all`). Only a few
 statements are known to be harmless; a script with any other is not of this kind.
 
-Public: `imports_keras_first`.
+Public: `imports_keras_first`, `named_backend`.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
-__all__ = ["imports_keras_first"]
+__all__ = ["imports_keras_first", "named_backend"]
 
 LOADED = frozenset({"__future__", "argparse", "collections", "contextlib", "copy", "dataclasses"})
 LOADED |= {"functools", "gc", "inspect", "io", "itertools", "json", "logging", "math", "operator"}
@@ -24,6 +25,21 @@ SETTLED = frozenset({"TF_CPP_MIN_LOG_LEVEL", "CUDA_VISIBLE_DEVICES", "TF_ENABLE_
 """Variables that TensorFlow read when it was imported, and Keras never does."""
 
 BACKEND = "KERAS_BACKEND"
+BACKENDS = ("tensorflow", "jax", "torch", "numpy")
+
+
+NAMED = re.compile(r"""["']KERAS_BACKEND["']\s*(?:\]\s*=|,)\s*["'](\w+)["']""")
+
+
+def named_backend(text: str) -> str | None:
+    """The backend that a script chooses by itself, where it is one that there is.
+
+    >>> named_backend("import os\\nos.environ['KERAS_BACKEND'] = 'jax'\\nimport keras")
+    'jax'
+    >>> named_backend("import keras")
+    """
+    found = NAMED.search(text)
+    return found[1] if found and found[1] in BACKENDS else None
 
 
 def imports_keras_first(text: str, backend: str) -> bool:

@@ -39,9 +39,11 @@ from keras_bisect.probe.processes import kill_all
 from keras_bisect.probe.starting import (
     SCRATCH,
     abandon_warming,
+    can_fork,
     own_folder,
     start,
     sweep,
+    warm_of,
     warm_up,
 )
 
@@ -136,15 +138,14 @@ class Prober:
             timeout: seconds a script may take.
             memory: bytes a script and what it starts may hold.
             jobs: probes at a time; as many as there are processors by default.
-            start: `fork` scripts from the warm process (the default on Linux) or start a `fresh`
-                interpreter for each (the default elsewhere: native libraries there do not survive
-                a fork).
+            start: `fork` scripts from the warm process (the default where that can be done, see
+                `can_fork`) or start a `fresh` interpreter for each.
         """
         self.backend = backend
         self.timeout = timeout
         self.memory = memory
         self.jobs = jobs or os.cpu_count() or 1
-        self.start: Start = start or ("fork" if sys.platform == "linux" else "fresh")
+        self.start: Start = start or ("fork" if can_fork(backend) else "fresh")
         self._scratch = own_folder(SCRATCH)
         self._lock = threading.Lock()
         self._hosts: set[BaseProcess] = set()
@@ -165,7 +166,7 @@ class Prober:
         """Let the warm process import TensorFlow while the caller does something else."""
         sweep()
         if self.start == "fork":
-            warm_up()
+            warm_up(self.backend)
 
     def run(
         self, script: Script, source: Source, tree: Tree = "optree", *, python: str = ""
@@ -274,6 +275,7 @@ class Prober:
     def spawn(self, target: Callable[..., None], spec: Any) -> tuple[BaseProcess, Connection]:
         """A process forked from the warm one, and the connection to it; ended by `close`."""
         before = self._interrupted
+        warm = warm_of(self.backend) if self.start == "fork" else ""
 
         def check() -> None:
             if self._closed or self._interrupted != before:
@@ -285,11 +287,11 @@ class Prober:
             self._hosts.difference_update(ended)
             check()
             try:
-                process, connection = start(self.start == "fork", target, spec)
+                process, connection = start(warm, target, spec)
             except (EOFError, OSError):
                 check()
                 # Another prober of this process may have given up a warm process that both have.
-                process, connection = start(self.start == "fork", target, spec)
+                process, connection = start(warm, target, spec)
             self._hosts.add(process)
         return process, connection
 

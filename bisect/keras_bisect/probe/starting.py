@@ -5,7 +5,7 @@ Python itself, would answer with a traceback, so SIGINT is blocked in whatever i
 it has taken leave of the terminal. What lies in temporary folders is named after the process that
 owns it, and whoever comes next sweeps up what a killed one left.
 
-Public: `abandon_warming`, `own_folder`, `start`, `sweep`, `warm_up`.
+Public: `abandon_warming`, `can_fork`, `own_folder`, `start`, `sweep`, `warm_of`, `warm_up`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,11 @@ from typing import Any
 
 import psutil
 
+from keras_bisect.errors import HarnessError
+
 WARM = "keras_bisect.probe.warm"
+WARM_OF = {"torch": "keras_bisect.probe.warm_torch"}
+"""Of backends that need something else in the warm process."""
 SCRATCH = "keras-probe-"
 """The working folders of one `Prober` are in `<temporary folder>/keras-probe-<its process>-…`."""
 SERVER = "keras-warm-"
@@ -48,6 +52,8 @@ _starting = threading.Lock()
 """`__main__` is hidden from one process at a time."""
 _answered: set[int] = set()
 """Warm processes (by number) that have started one of ours, so they are warm."""
+_holds: dict[int, str] = {}
+"""What each warm process (by number) was told to import."""
 
 
 def own_folder(prefix: str, place: str = "") -> str:
@@ -77,53 +83,77 @@ def _owns(pid: int, folder: Path) -> bool:
         return True
 
 
-def warm_up() -> None:
+def can_fork(backend: str) -> bool:
+    """Whether scripts of a backend can be forked from the warm process; there is one at a time."""
+    if sys.platform != "linux":
+        # Native libraries elsewhere do not survive a fork.
+        return False
+    return _holds.get(_server() or 0, warm_of(backend)) == warm_of(backend)
+
+
+def warm_of(backend: str) -> str:
+    """What the warm process imports for a backend."""
+    return WARM_OF.get(backend, WARM)
+
+
+def warm_up(backend: str) -> None:
     """Let the warm process import TensorFlow, without waiting for it."""
+    _context(warm_of(backend))
+    with _starting, _bare_main(), _shielded():
+        _run_server(warm_of(backend))
+
+
+def _run_server(warm: str) -> None:
+    """See to it that the warm process runs, and that it is one that holds what is needed."""
     from multiprocessing import forkserver
 
-    _context(fork=True)
-    with _starting, _bare_main(), _shielded():
-        forkserver.ensure_running()
+    forkserver.ensure_running()
+    server = _server()
+    if server is not None and _holds.setdefault(server, warm) != warm:
+        raise HarnessError(
+            "Probes of the torch backend and of others cannot share the process they are forked "
+            "from. Start each interpreter anew (--fresh)."
+        )
 
 
-def start(fork: bool, target: Callable[..., None], spec: Any) -> tuple[BaseProcess, Connection]:
+def start(warm: str, target: Callable[..., None], spec: Any) -> tuple[BaseProcess, Connection]:
     """Start a process that calls `target(connection, spec)`; also our end of the connection.
 
     Args:
-        fork: from the warm process, else as a fresh interpreter.
+        warm: what the warm process that it is forked from holds, see `warm_of`; empty: it is a
+            fresh interpreter.
         target: a function of a module.
         spec: data.
 
     Raises:
         OSError, EOFError: the warm process is gone.
+        HarnessError: the warm process holds something else.
     """
-    context = _context(fork=fork)
+    context = _context(warm)
     here, there = context.Pipe()
     process: BaseProcess = context.Process(  # type: ignore[attr-defined]
         target=target, args=(there, spec), daemon=False
     )
     try:
-        with _starting, _bare_main(), _shielded(), _in_time(fork):
+        with _starting, _bare_main(), _shielded(), _in_time(warm):
             process.start()
     except BaseException:
         here.close()
         raise
     finally:
         there.close()
-    if fork and (server := _server()) is not None:
+    if warm and (server := _server()) is not None:
         _answered.add(server)
     return process, here
 
 
 @contextlib.contextmanager
-def _in_time(fork: bool) -> Iterator[None]:
+def _in_time(warm: str) -> Iterator[None]:
     """End a warm process that does not answer: nobody could be told to wait no longer."""
-    if not fork:
+    if not warm:
         yield
         return
-    from multiprocessing import forkserver
-
-    forkserver.ensure_running()
+    _run_server(warm)
     server = _server()
     seconds = ANSWERING if server in _answered else WARMING
     timer = threading.Timer(seconds, _kill, (server,))
@@ -155,13 +185,13 @@ def _server() -> int | None:
     return pid
 
 
-def _context(*, fork: bool) -> BaseContext:
-    if not fork:
+def _context(warm: str) -> BaseContext:
+    if not warm:
         return multiprocessing.get_context("spawn")
     _name_its_folder()
     context = multiprocessing.get_context("forkserver")
     # Whoever starts the server first: it imports this once, and only then.
-    context.set_forkserver_preload([WARM])
+    context.set_forkserver_preload([warm])
     return context
 
 

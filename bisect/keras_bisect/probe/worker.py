@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import TYPE_CHECKING, Any
@@ -105,9 +106,13 @@ def _run(text: str, events: dict[str, Any], witness: child.Witness) -> Outcome:
 class Worker:
     """The toolkit's side of a worker. Use it as a context manager."""
 
-    def __init__(self, prober: Prober, source: Source, tree: Tree) -> None:
-        """Start it, without waiting for it."""
+    def __init__(self, prober: Prober, source: Source, tree: Tree, backend: str = "") -> None:
+        """Start it, without waiting for it; with another backend than the prober's if one is named.
+
+        One that needs another warm process cannot be named.
+        """
         self.tree = tree
+        self._backend = backend
         self._prober = prober
         self._source = source
         self._process: BaseProcess | None = None
@@ -167,9 +172,9 @@ class Worker:
         return self.result()
 
     def _start(self) -> None:
-        self._process, self._connection = self._prober.spawn(
-            serve, self._prober.spec(self._source, self.tree, share=True)
-        )
+        spec = self._prober.spec(self._source, self.tree, share=True)
+        spec = replace(spec, backend=self._backend or spec.backend)
+        self._process, self._connection = self._prober.spawn(serve, spec)
         self._ready = False
         self._ran = 0
 

@@ -10,7 +10,7 @@ Public: `Case`, `Output`, `Input`, `Inputs`, and the choices: `Container`, `Entr
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
@@ -55,9 +55,16 @@ Entry = Literal[
 `function` is a `keras.Function` in the place of the model."""
 PREDICTIONS: Final = ("call", "predict", "symbolic call", "function")
 """The entries that are given no targets, and whose numbers are the predictions."""
+UNTRAINED: Final[Mapping[str, Entry]] = {
+    "fit": "evaluate",
+    "validation": "evaluate",
+    "train_on_batch": "test_on_batch",
+}
+"""The entries that need gradients, and what gives the same numbers without."""
 LOOPS: Final = ("evaluate", "fit", "evaluate as list", "validation")
 """The entries that go through many batches, of any kind of data."""
-Data = Literal["arrays", "dataset", "generator", "PyDataset", "PyDataset of lists"]
+Data = Literal["arrays", "dataset", "generator", "PyDataset", "PyDataset of lists", "DataLoader"]
+"""`DataLoader` is torch's, with whole batches as its items."""
 Architecture = Literal["functional", "functional subclass", "subclass", "sequential"]
 Trip = Literal["none", "config", "clone", "save", "weights", "clone recursively", "clone by call"]
 """What the model goes through before it is used."""
@@ -282,6 +289,18 @@ class Case:
     def varied(self) -> bool:
         """Whether the rows of a batch differ: each has the target of the row before, plus one."""
         return self.sample_weight is not None or self.class_weight is not None
+
+    @property
+    def light(self) -> bool:
+        """Whether a backend will do that has neither gradients nor graphs."""
+        return self.entry not in UNTRAINED and self.eager and not self.jit
+
+    def untrained(self) -> Case:
+        """The same without gradients. Raises `ValueError` where there is no such case."""
+        if self.class_weight is not None:
+            raise ValueError("class_weight: it goes with training alone")
+        entry = UNTRAINED.get(self.entry, self.entry)
+        return self.but(entry=entry, eager=True, jit=False)
 
     def but(self, **changes: Any) -> Case:
         """Return the case with some fields changed, checked as every case is."""

@@ -1,6 +1,6 @@
 """What the commands share: the lab of their options, what a person named, the failure of a case.
 
-Public: `check_backend`, `open_lab_of`, `read_script`, `read_subject`, `recognised_by`,
+Public: `backend_of`, `open_lab_of`, `read_script`, `read_subject`, `recognised_by`,
 `signature_of`, `trees_of`, `CASE`.
 """
 
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from keras_repro.cli.options import Shared
+from keras_repro.cli.options import Probing, Shared
 
 if TYPE_CHECKING:
     from keras_bisect.events import Event
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CASE",
-    "check_backend",
+    "backend_of",
+    "light_of",
     "open_lab_of",
     "read_script",
     "read_subject",
@@ -46,7 +47,7 @@ def open_lab_of(
     from keras_bisect.record.journal import EventsFile
     from keras_repro.screen import Progress
 
-    check_backend(shared.backend)
+    backend = backend_of(shared, script)
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(Progress())
         file = stack.enter_context(EventsFile(shared.events)) if shared.events else None
@@ -58,7 +59,7 @@ def open_lab_of(
             progress(event)
 
         lab = open_lab(
-            backend=shared.backend,
+            backend=backend,
             timeout=shared.timeout,
             memory=shared.memory,
             jobs=shared.jobs,
@@ -74,8 +75,8 @@ def open_lab_of(
         yield stack.enter_context(lab), listener
 
 
-def check_backend(backend: str) -> None:
-    """Refuse a backend that cannot be imported.
+def backend_of(probing: Probing, script: Script | None) -> str:
+    """The backend to probe with; of `auto` the one that the script names, or TensorFlow.
 
     Raises:
         UsageError: it is not installed.
@@ -83,9 +84,27 @@ def check_backend(backend: str) -> None:
     from importlib.util import find_spec
 
     from keras_bisect.errors import UsageError
+    from keras_bisect.probe.prefix import named_backend
 
-    if backend not in ("tensorflow", "numpy") and find_spec(backend) is None:
-        raise UsageError(f"The backend {backend} is not installed: pip install {backend}.")
+    backend = probing.backend
+    if backend == "auto":
+        backend = named_backend(script.text if script is not None else "") or "tensorflow"
+    # What numpy needs beside numpy differs from release to release.
+    if backend in ("jax", "torch") and find_spec(backend) is None:
+        raise UsageError(
+            f"The backend {backend} is not installed: pip install 'keras-repro[{backend}]'."
+        )
+    return backend
+
+
+def light_of(probing: Probing) -> str:
+    """With `auto`, the backend under which a search runs first what it can; empty: there is none.
+
+    Where it cannot be had a search takes longer, and finds the same.
+    """
+    from importlib.util import find_spec
+
+    return "numpy" if probing.backend == "auto" and find_spec("scipy") else ""
 
 
 def read_subject(path: Path) -> tuple[Script, AnyCase | None]:
@@ -155,8 +174,13 @@ def recognised_by(case: AnyCase) -> Callable[[Outcome], Signature | None]:
     return recognised
 
 
-def trees_of(tree: str) -> tuple[Tree, ...]:
-    """What `--tree` means: one implementation, or both."""
+def trees_of(tree: str, backend: str = "tensorflow") -> tuple[Tree, ...]:
+    """What `--tree` means: one implementation, or both.
+
+    With torch Keras takes its own, whatever else is installed, so there is one.
+    """
     from keras_bisect.outcome import TREES
 
+    if (tree, backend) == ("both", "torch"):
+        return ("optree",)
     return tuple(one for one in TREES if tree in (one, "both"))

@@ -17,7 +17,7 @@ import click
 from keras_bisect.bounded import read_bounded
 from keras_bisect.errors import INTERRUPTED, UsageError
 from keras_repro.cli.again import again
-from keras_repro.cli.common import open_lab_of, trees_of
+from keras_repro.cli.common import light_of, open_lab_of, trees_of
 from keras_repro.cli.options import Shared, as_json, comparing, searching, shared
 from keras_repro.cli.output import say, write, write_json
 
@@ -88,10 +88,11 @@ def regressions(
             lab,
             old,
             new,
-            trees=trees_of(tree),
+            trees=trees_of(tree, lab.prober.backend),
             seed=seed,
             budget=budget,
             out=out,
+            light=light_of(shared),
             command=again(before=old.name, after=new.name, seed=str(seed)),
             listener=listener,
         )
@@ -124,7 +125,7 @@ def _find_in_line(
         result = search_releases(
             lab,
             releases[first : last + 1],
-            trees=trees_of(tree),
+            trees=trees_of(tree, lab.prober.backend),
             seed=seed,
             budget=budget,
             out=out,
@@ -154,11 +155,12 @@ def _hunt(
         result = run_hunt(
             lab,
             build,
-            trees=trees_of(tree),
+            trees=trees_of(tree, lab.prober.backend),
             seed=seed,
             budget=budget,
             out=out,
             search_only=search_only,
+            light=light_of(shared),
             command=again(keras=build.name, seed=str(seed)),
             replay=not shared.no_cache,
             listener=listener,

@@ -54,8 +54,9 @@ PROBING: tuple[Option[Any], ...] = (
         "--backend",
         default="tensorflow",
         show_default=True,
-        type=click.Choice(["tensorflow", "jax", "torch", "numpy"]),
-        help="Keras backend of every probe.",
+        type=click.Choice(["tensorflow", "jax", "torch", "numpy", "auto"]),
+        help="Keras backend of every probe. auto: what a script names itself, else tensorflow; a "
+        "search then runs under numpy first what numpy can run.",
     ),
     click.option(
         "--timeout",

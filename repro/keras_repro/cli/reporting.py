@@ -82,7 +82,8 @@ def report(
 
     @contextlib.contextmanager
     def lab_of(backend: str) -> Iterator[Lab]:
-        if given is ParameterSource.COMMANDLINE and shared.backend != backend:
+        named = given is ParameterSource.COMMANDLINE and shared.backend != "auto"
+        if named and shared.backend != backend:
             raise UsageError(f"{hunt} is of the backend {backend}. Leave --backend out.")
         with open_lab_of(replace(shared, backend=backend)) as (lab, _):
             yield lab

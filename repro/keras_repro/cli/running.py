@@ -49,7 +49,7 @@ def run(shared: Shared, json_: bool, subject: Path, keras: str | None, tree: str
     from keras_bisect.verdict import Verdict, first_look
 
     script, _ = read_subject(subject)
-    with open_lab_of(shared) as (lab, _listener):
+    with open_lab_of(shared, script) as (lab, _listener):
         names = [name.strip() for name in keras.split(",")] if keras else []
         builds = [lab.resolve(name) for name in names if name] or [lab.index.releases()[-1]]
         runs = []
@@ -103,7 +103,7 @@ def timeline(
     from keras_repro import screen
 
     script, case = read_subject(subject)
-    with open_lab_of(shared) as (lab, listener):
+    with open_lab_of(shared, script) as (lab, listener):
         releases = lab.index.releases()
         shown = lab.resolve(keras) if keras else None
         builds = [

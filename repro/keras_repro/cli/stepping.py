@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from keras_repro.cli.common import check_backend, read_script
+from keras_repro.cli.common import backend_of, read_script
 from keras_repro.cli.options import MatchCommand, Probing, one_tree, probing
 from keras_repro.cli.output import say, tell, write
 from keras_repro.cli.values import SUBJECT
@@ -42,12 +42,12 @@ def predicate(probing: Probing, subject: Path, match: str, tree: Tree) -> int:
     from keras_bisect.probe.predicate import predicate as run_predicate
     from keras_bisect.verdict import Match
 
-    check_backend(probing.backend)
+    script = read_script(subject)
     step = run_predicate(
-        read_script(subject),
+        script,
         folder=Path.cwd(),
         cache=cache_folder(),
-        backend=probing.backend,
+        backend=backend_of(probing, script),
         tree=tree,
         timeout=probing.timeout,
         memory=probing.memory,

@@ -1,17 +1,21 @@
 """The cases of a search, in batches: drawn by Hypothesis, each once, the same for the same seed.
 
-Public: `draw_cases`, `batches`.
+Public: `draw_cases`, `batches`, `fitting`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+from keras_bisect.errors import UsageError
 from keras_repro.find.model import Budget
+from keras_repro.oracle import promised
 from keras_repro.reading import AnyCase
+from keras_repro.trees.case import TreeCase
 
-__all__ = ["batches", "draw_cases"]
+__all__ = ["batches", "draw_cases", "fitting"]
 
 BATCH = 60
 """Models in a batch: what they teach is used from the next batch on."""
@@ -46,8 +50,12 @@ def draw_cases(strategy: Any, count: int, seed: int) -> list[AnyCase]:
     return list(drawn)
 
 
-def batches(budget: Budget, seed: int) -> Iterator[list[AnyCase]]:
-    """Models and then structures, batch after batch, without an end."""
+def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[list[AnyCase]]:
+    """Models and then structures, batch after batch, without an end.
+
+    What a backend does not do at all is not drawn: no training with numpy, and a DataLoader only
+    with torch, which need not be installed otherwise.
+    """
     from keras_repro.contract import RULES
     from keras_repro.strategies import cases, tree_cases
 
@@ -69,7 +77,25 @@ def batches(budget: Budget, seed: int) -> Iterator[list[AnyCase]]:
         if budget.structures and laws:
             count = models * budget.structures_per_model
             drawn += draw_cases(structures, count, seed + APART * number)
+        drawn = list(fitting(drawn, backend))
         fresh = [case for case in drawn if case not in seen]
+        fresh = list(dict.fromkeys(fresh))
         seen.update(fresh)
         number += 1
         yield fresh
+
+
+def fitting(cases: Iterable[AnyCase], backend: str) -> Iterator[AnyCase]:
+    """The cases that a backend can run; what trains is evaluated instead, where it must be."""
+    for case in cases:
+        if isinstance(case, TreeCase):
+            yield case
+            continue
+        fit = case
+        with contextlib.suppress(ValueError, UsageError):
+            if case.data == "DataLoader" and backend != "torch":
+                fit = fit.but(data="generator")
+            if backend == "numpy":
+                fit = fit.untrained()
+            if fit == case or promised(fit):
+                yield fit

@@ -132,7 +132,7 @@ class _Line:
     def _draw(self, seed: int) -> None:
         most = self._budget.max_examples or 150
         units = 0.0
-        for batch in batches(self._budget, seed):
+        for batch in batches(self._budget, seed, self._prober.backend):
             for case in batch:
                 if not isinstance(case, TreeCase):
                     units += 1

@@ -17,7 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from keras_bisect.builds.store import Source
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe.prober import Prober
-from keras_repro.find.draw import batches
+from keras_repro.find.draw import batches, fitting
 from keras_repro.find.facts import facts
 from keras_repro.find.kept import Kept
 from keras_repro.find.model import Budget, Found, Searched
@@ -43,6 +43,7 @@ def search(
     listener: Callable[[Searched], None] = lambda _: None,
     kept: Kept | None = None,
     against: Source | None = None,
+    light: str = "",
 ) -> Found:
     """Search a build.
 
@@ -56,12 +57,13 @@ def search(
         kept: cases of earlier searches, which are run first; what is found joins them.
         against: another build; only what passes there counts, and is kept passing there while it
             is made small.
+        light: a backend under which what it can run is run first, see `runs`.
 
     Raises:
         HarnessError: a worker could not be started. After something was found no error is raised:
             it is the `fault` of what is returned.
     """
-    return _Search(prober, source, trees, budget, listener, kept, against).run(seed)
+    return _Search(prober, source, trees, budget, listener, kept, against, light).run(seed)
 
 
 class _Search:
@@ -74,12 +76,14 @@ class _Search:
         listener: Callable[[Searched], None],
         kept: Kept | None,
         against: Source | None,
+        light: str,
     ) -> None:
+        self._backend = prober.backend
         self._trees = trees
         self._budget = budget
         self._listener = listener
         self._kept = kept
-        self._runs = Runs(prober, source)
+        self._runs = Runs(prober, source, light)
         self._before = Runs(prober, against) if against is not None else None
         self._memory = Memory()
         self._settling = Settling(self._runs, self._memory, trees, self._before)
@@ -101,7 +105,7 @@ class _Search:
             try:
                 self._runs.workers.start(self._trees)
                 self._replay()
-                drawn = batches(self._budget, seed)
+                drawn = batches(self._budget, seed, self._backend)
                 cases = next(drawn)
                 while cases and not self._over():
                     cases = self._explore(cases, lambda: next(drawn))
@@ -163,6 +167,7 @@ class _Search:
         cases = self._kept.cases() if self._kept is not None else []
         if not self._budget.models:
             cases = [case for case in cases if isinstance(case, TreeCase)]
+        cases = list(fitting(cases, self._backend))
         self._replayed = len(cases)
         if cases:
             self._run(cases, [self._trees] * len(cases), lambda: None, count=False)
@@ -203,16 +208,14 @@ class _Search:
         they show is read in the order of the cases, so the pace changes nothing.
         """
         scripts = [render(case) for case in cases]
-        workers = self._runs.workers
         with contextlib.ExitStack() as stack:
             lanes: dict[Tree, dict[int, Future[Outcome]]] = {}
             for tree in self._trees:
-                worker = workers.take(tree)
-                stack.callback(workers.give, worker)
+                run = stack.enter_context(self._runs.lane(tree))
                 lane = ThreadPoolExecutor(1, f"search-{tree}")
                 stack.callback(lane.shutdown, wait=True, cancel_futures=True)
                 lanes[tree] = {
-                    place: lane.submit(worker.run, script)
+                    place: lane.submit(run, cases[place], script)
                     for place, script in enumerate(scripts)
                     if tree in trees[place]
                 }

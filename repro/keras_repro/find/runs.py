@@ -1,18 +1,26 @@
 """Runs cases under one build, a script and tree implementation once.
 
+With a light backend, what needs neither gradients nor graphs is run under that first, which takes a
+fraction of the time. What passes there is taken to pass; all else is run again, so whatever is seen
+of a failure is of the prober's backend.
+
 Public: `Runs`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Callable, Iterator
 from types import TracebackType
 
 from keras_bisect.builds.store import Source
+from keras_bisect.errors import HarnessError
 from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.probe.prober import Prober, Script, digest
 from keras_repro.find.workers import Workers
 from keras_repro.reading import AnyCase, render
+from keras_repro.trees.case import TreeCase
 
 __all__ = ["Runs"]
 
@@ -20,10 +28,18 @@ __all__ = ["Runs"]
 class Runs:
     """The runs of one build. Use it as a context manager; safe to share between threads."""
 
-    def __init__(self, prober: Prober, source: Source) -> None:
-        """Nothing is started yet."""
+    def __init__(self, prober: Prober, source: Source, light: str = "") -> None:
+        """Nothing is started yet.
+
+        Args:
+            prober: makes the workers.
+            source: the build.
+            light: a backend to run first what it can run; empty: none.
+        """
         self.workers = Workers(prober, source)
+        self._light = Workers(prober, source, light) if light else None
         self.jobs = prober.jobs
+        self._build, self._backend = source.build, prober.backend
         self._lock = threading.Lock()
         self._known: dict[tuple[str, Tree], Outcome] = {}
         self._stopped = False
@@ -40,10 +56,46 @@ class Runs:
     ) -> None:
         """End the workers."""
         self.workers.close()
+        if self._light is not None:
+            self._light.close()
 
     def stop(self) -> None:
         """Let what is under way end at its next run."""
         self._stopped = True
+
+    @contextlib.contextmanager
+    def lane(self, tree: Tree) -> Iterator[Callable[[AnyCase, Script], Outcome]]:
+        """What runs one case after the other, in workers that nobody else uses meanwhile."""
+        worker = self.workers.take(tree)
+        light = self._light.take(tree) if self._light is not None else None
+
+        def run(case: AnyCase, script: Script) -> Outcome:
+            nonlocal light
+            if light is not None and not isinstance(case, TreeCase) and case.light:
+                outcome = light.run(script)
+                if passed(outcome):
+                    return outcome
+                if outcome.import_error is not None:
+                    # Of this build there is none.
+                    light.close()
+                    light = None
+            return self._imported(worker.run(script))
+
+        try:
+            yield run
+        finally:
+            self.workers.give(worker)
+            if self._light is not None and light is not None:
+                self._light.give(light)
+
+    def _imported(self, outcome: Outcome) -> Outcome:
+        """An outcome of a Keras that imports; without one there is nothing to search."""
+        if outcome.import_error is not None:
+            raise HarnessError(
+                f"Keras {self._build} does not import here with the backend {self._backend}, so "
+                f"there is nothing to search: {outcome.import_error}."
+            )
+        return outcome
 
     def keep(self, script: Script, tree: Tree, outcome: Outcome) -> Outcome:
         """Remember an outcome, so that it need not be run again."""
@@ -56,6 +108,7 @@ class Runs:
 
         Raises:
             KeyboardInterrupt: `stop` was called.
+            HarnessError: Keras does not import.
         """
         script = render(case)
         with self._lock:
@@ -66,11 +119,15 @@ class Runs:
             raise KeyboardInterrupt
         worker = self.workers.take(tree)
         try:
-            return self.keep(script, tree, worker.run(script))
+            return self.keep(script, tree, self._imported(worker.run(script)))
         finally:
             self.workers.give(worker)
 
     def passes(self, case: AnyCase, tree: Tree) -> bool:
         """Whether a case passes."""
-        outcome = self.outcome(case, tree)
-        return outcome.ended is Ended.EXIT and outcome.code == 0
+        return passed(self.outcome(case, tree))
+
+
+def passed(outcome: Outcome) -> bool:
+    """Whether a script ended well."""
+    return outcome.ended is Ended.EXIT and outcome.code == 0

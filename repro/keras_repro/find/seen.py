@@ -5,7 +5,7 @@ Public: `Memory`, `Seen`, `Shown`. Pure.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -115,6 +115,7 @@ class Memory:
         """What was seen and is not yet small."""
         self.settled: list[tuple[Seen, Finding]] = []
         self._forms: dict[str, list[Seen]] = {}
+        self._dropped: Counter[str] = Counter()
         self._log: deque[Shown] = deque(maxlen=LOG)
         # Models and structures have no dimension in common.
         self._drawn: dict[bool, list[Facts]] = {True: [], False: []}
@@ -127,7 +128,7 @@ class Memory:
     @property
     def signatures(self) -> frozenset[str]:
         """Of all failures."""
-        return frozenset(self._forms)
+        return frozenset(name for name, forms in self._forms.items() if forms)
 
     def draws(self, case: AnyCase, known: Facts) -> None:
         """Note a case that was drawn, be it run or not."""
@@ -155,11 +156,13 @@ class Memory:
 
     def fails(self, seen: Seen, found: Facts) -> bool:
         """Learn from a failure. Whether its signature is a new one."""
+        if self._dropped[seen.signature] >= FORMS:
+            return False
         forms = self._forms.setdefault(seen.signature, [])
         if not forms:
             forms.append(seen)
             self.waiting.append(seen)
-            return True
+            return not self._dropped[seen.signature]
         if forms[0].evidence is None:
             first = forms[0]
             if size(seen.case) < size(first.case):
@@ -179,6 +182,11 @@ class Memory:
             forms.append(seen)
             self.waiting.append(seen)
         return False
+
+    def drop(self, seen: Seen) -> None:
+        """Take back a failure that its case does not show by itself."""
+        self._forms[seen.signature].remove(seen)
+        self._dropped[seen.signature] += 1
 
     def learn(self, seen: Seen, finding: Finding) -> None:
         """Take in a failure that has become small, and learn the condition of it."""

@@ -46,8 +46,13 @@ class Settling:
             futures = [pool.submit(self._smallest, seen) for seen in waiting]
             try:
                 for seen, future in zip(waiting, futures, strict=True):
-                    seen.case = future.result()
-                    self._memory.learn(seen, self._finding(seen))
+                    case = future.result()
+                    finding = self._finding(replace(seen, case=case)) if case else None
+                    if case is None or finding is None:
+                        self._memory.drop(seen)
+                    else:
+                        seen.case = case
+                        self._memory.learn(seen, finding)
                     tell()
             except BaseException:
                 # Those that are under way end at their next run.
@@ -55,7 +60,13 @@ class Settling:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _smallest(self, seen: Seen) -> AnyCase:
+    def _smallest(self, seen: Seen) -> AnyCase | None:
+        """The smallest case with a failure; None if the case does not show it by itself.
+
+        A structure is asked about everything at once when it is drawn, and scripts share what
+        Keras keeps globally.
+        """
+
         def same(case: AnyCase) -> bool:
             outcome = self._runs.outcome(case, seen.tree)
             reading = explain(case, outcome)
@@ -66,16 +77,17 @@ class Settling:
                 seen.tried.append((case, with_tree(facts(case), seen.tree), failed))
             return failed
 
-        return shrink(seen.case, same)
+        return shrink(seen.case, same) if same(seen.case) else None
 
-    def _finding(self, seen: Seen) -> Finding:
+    def _finding(self, seen: Seen) -> Finding | None:
         case = seen.case
         outcomes = {tree: self._runs.outcome(case, tree) for tree in self._trees}
         signature = CaseSignature(case, seen.signature)
         judged = {tree: judge(outcome, signature) for tree, outcome in outcomes.items()}
         failing = [tree for tree, one in judged.items() if one.verdict == "bad"] or [seen.tree]
         reading = explain(case, outcomes[failing[0]])
-        assert reading is not None
+        if reading is None:
+            return None
         if len({one.verdict for one in judged.values()} - {"untestable"}) > 1:
             # The implementations disagree, whatever else is broken.
             reading = replace(reading, rules=tuple(dict.fromkeys((*reading.rules, "T9"))))

@@ -21,8 +21,9 @@ __all__ = ["Workers"]
 class Workers:
     """Workers for whoever needs one now; started when they are first needed."""
 
-    def __init__(self, prober: Prober, source: Source) -> None:
-        """Nothing is started yet."""
+    def __init__(self, prober: Prober, source: Source, backend: str = "") -> None:
+        """Nothing is started yet; see `Worker` for the backend."""
+        self._backend = backend
         self._prober = prober
         self._source = source
         self._free: dict[Tree, queue.SimpleQueue[Worker]] = {}
@@ -53,7 +54,7 @@ class Workers:
         free.put(worker)
 
     def _made(self, tree: Tree) -> Worker:
-        worker = Worker(self._prober, self._source, tree)
+        worker = Worker(self._prober, self._source, tree, self._backend)
         with self._lock:
             self._all.callback(worker.close)
         return worker

@@ -118,6 +118,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "a batch that is a list"
     if case.heads in ("set", "dict of lists"):
         yield f"layers in a {case.heads}"
+    if case.data == "DataLoader":
+        yield "what torch makes of a batch"
     if case.nest is not None and len(case.outputs) == 1:
         yield "a nest of one output"
     if isinstance(case.loss_weights, Like):
@@ -177,13 +179,15 @@ def _leeway(case: Case) -> Iterator[str]:
         yield "a tuple for a list inside a nest"
     if case.data != "arrays" and inputs is not None and inputs.fed_none:
         yield "None in a batch"
-    batched = case.data in ("generator", "PyDataset", "PyDataset of lists")
+    batched = case.data not in ("arrays", "dataset")
     if batched and inputs is not None and isinstance(inputs.fed, InOrder):
         yield "a list of inputs in a batch"
     if case.class_weight is not None and not isinstance(case.targets, One):
         yield "class weights and targets in a container"
-    lists = isinstance(case.targets, InOrder) and case.targets.kind == "list"
-    if batched and (lists or "list" in nest_kinds(case)):
+    # Torch makes lists of tuples.
+    kinds = {"list", "tuple"} if case.data == "DataLoader" else {"list"}
+    lists = isinstance(case.targets, InOrder) and case.targets.kind in kinds
+    if batched and (lists or not kinds.isdisjoint(nest_kinds(case))):
         yield "a list of targets in a batch"
 
 

@@ -43,8 +43,12 @@ class Refusal:
 _QUOTED: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _BRACKETED: Final = re.compile(r"(?:\w+\()?[\[({][^\[\](){}]*[\])}]\)?")
 _NUMBER: Final = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?")
-# Eager and graph say it differently: a key of a dict came where the dict's value belongs.
-_KEY_AS_VALUE: Final = re.compile(r"Cannot convert '.*' to EagerTensor|but got .* of type 'str'")
+# A key of a dict came where the dict's value belongs: eager and graph say it differently, and so
+# does each backend.
+_KEY_AS_VALUE: Final = re.compile(
+    r"Cannot convert '.*' to EagerTensor|but got .* of type 'str'"
+    r"|could not convert string to float|Invalid dtype: <?(str|U)\d*"
+)
 _LONG: Final = 120
 
 

@@ -35,6 +35,9 @@ def data_lines(case: Case, indent: int) -> Iterator[str]:
     yield statement("x = ", _features(case), indent)
     if case.data == "dataset":
         yield f"{margin}data = tf.data.Dataset.from_tensor_slices(({batch})).batch(2)\n"
+    elif case.data == "DataLoader":
+        yield f"{margin}batches = [({batch})] * {case.batches}\n"
+        yield f"{margin}data = torch.utils.data.DataLoader(batches, batch_size=None)\n"
     elif case.data == "generator":
         apart = "\n" if indent else "\n\n"
         yield f"{apart}{margin}def batches():\n"
@@ -110,7 +113,9 @@ def _passed(case: Case, targets: Node | str) -> list[Node | str]:
 
 
 def _source(case: Case) -> str:
-    return {"dataset": "data", "generator": "batches()"}.get(case.data, "Batches()")
+    return {"dataset": "data", "DataLoader": "data", "generator": "batches()"}.get(
+        case.data, "Batches()"
+    )
 
 
 def _values(form: Form[float]) -> Iterator[float]:

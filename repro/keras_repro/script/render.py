@@ -54,6 +54,11 @@ if "{}" not in inspect.signature(keras.models.clone_model).parameters:
 
 
 """
+_MORE: Final = {
+    "dataset": "\n    import tensorflow as tf",
+    "DataLoader": "\n    import torch",
+}
+"""What is imported for some kinds of data, beside keras and numpy."""
 
 _REFUSED: Final = """\
 except Exception as error:
@@ -96,12 +101,11 @@ def render(case: Case) -> str:
     numbers = expected(case)
     metrics = [one for one in numbers if one.required and one.name != "loss"]
     losses = [one for one in numbers if one not in metrics]
-    dataset = case.data == "dataset"
     lines = [
         _HEAD.format(
             summary=_summary(case),
             imports="\n".join(imports(case)),
-            more="\n    import tensorflow as tf" if dataset else "",
+            more=_MORE.get(case.data, ""),
         ),
         _GUARD.format(GUARDS[case.trip]) if case.trip in GUARDS else "",
         helpers(case),
@@ -225,6 +229,8 @@ def _summary(case: Case) -> str:
         words.append("layers without names")
     if case.trip != "none":
         words.append(f"after {case.trip}")
+    if case.data == "DataLoader":
+        words.append("from a DataLoader (this needs torch)")
     return docstring(f"Keras: {', '.join(words)}.")
 
 

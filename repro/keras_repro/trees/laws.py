@@ -127,7 +127,10 @@ def _differ(case: TreeCase, check: Check, one: str, other: str) -> Breach:
 
 
 def _refusal(check: Check, error: str) -> Breach:
-    sentence = f"{check.function} raised {error} for a structure that its documentation allows"
+    what = f"raised {error}"
+    if "at(" in check.observe:
+        what = f"named a path that leads nowhere, or {what},"
+    sentence = f"{check.function} {what} for a structure that its documentation allows"
     return Breach(check.name, f"{check.law} {check.function}: raised {error}", sentence)
 
 
@@ -152,7 +155,7 @@ def _strength(check: Check, container: str, how: str) -> Strength:
     """Contract, where a sentence of the documentation says what was broken, and not an example."""
     if how == OTHER_KEYS and container != "OrderedDict":
         return "inconsistent"
-    if check.name in ("T8.down", "T8.up") and how == ANOTHER_WALK:
+    if check.name in ("T8.down", "T8.up") and how in (ANOTHER_WALK, OTHER_PARTS):
         return "inconsistent"
     return "contract"
 
@@ -204,6 +207,7 @@ ANOTHER_ORDER = {
 }
 OTHER_KEYS = "changed the order of the keys {where}"
 ANOTHER_WALK = ANOTHER_ORDER["other"]
+OTHER_PARTS = "saw the keys of a part {where}in another order"
 
 
 def _explain(case: TreeCase, check: Check, answer: _Answer) -> tuple[str, str]:
@@ -255,8 +259,19 @@ def _walked(expected: Tree, observed: Tree) -> tuple[str, str]:
     """What a walk visited, as a list."""
     if not isinstance(expected, Node) or not isinstance(observed, Node):
         return "", "answered something that is not such a structure"
-    same = sorted(map(repr, expected.children)) == sorted(map(repr, observed.children))
-    return "", ANOTHER_WALK if same else "visited other parts"
+    for shown, how in ((repr, ANOTHER_WALK), (_sorted, OTHER_PARTS)):
+        if sorted(map(shown, expected.children)) == sorted(map(shown, observed.children)):
+            return "", how
+    return "", "visited other parts"
+
+
+def _sorted(tree: Tree) -> str:
+    """A part, whatever the order of its keys."""
+    if not isinstance(tree, Node):
+        return repr(tree)
+    inside = [_sorted(child) for child in tree.children]
+    pairs = sorted(zip(map(repr, tree.keys), inside, strict=True)) if tree.keys else inside
+    return f"{tree.kind} {pairs}"
 
 
 def _other_shape(shape: Tree, expected: Tree, observed: Tree) -> tuple[str, str] | None:
