@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from random import Random
 from typing import get_args
 
 import pytest
@@ -52,7 +53,7 @@ def _by_alphabet(case: Case) -> bool:
 @pytest.mark.parametrize("attempt", range(3))
 def test_the_founding_bug_shrinks_to_b_a(attempt: int) -> None:
     """Lost: what is filed would have names and parts that have nothing to do with the bug."""
-    found = find(cases(), _by_alphabet, settings=SEARCH)
+    found = find(cases(), _by_alphabet, settings=SEARCH, random=Random(attempt))
     assert found == Case(
         (Output("b", 9.0), Output("a", 1.0)),
         "list",
@@ -63,7 +64,7 @@ def test_the_founding_bug_shrinks_to_b_a(attempt: int) -> None:
 
 def test_any_case_shrinks_to_the_plainest() -> None:
     """Lost: findings would carry options that the bug does not need."""
-    found = find(cases(), lambda case: True, settings=SEARCH)
+    found = find(cases(), lambda case: True, settings=SEARCH, random=Random(0))
     assert found == Case((Output("a", 9.0),), "list", One("mse"), InOrder((3.0,)))
 
 
