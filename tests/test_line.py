@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from keras_bisect.outcome import Outcome
 from keras_bisect.probe.prober import Task
 from keras_bisect.search.line import Found, beyond, changes, others
+from keras_bisect.search.narrow import Grain
+from keras_bisect.search.stages import narrow_between
 from keras_bisect.search.trial import Repeat, Trial
 from keras_bisect.verdict import Failure, Verdict
 from worlds import OUTCOMES, SCRIPT, VERDICTS, World
@@ -36,7 +38,7 @@ class Moody(World):
         return OUTCOMES[behaviour]
 
 
-def search(world: World, *, runs: int | None = None) -> list[Found]:
+def search(world: World, *, runs: int | None = None, every: bool = False) -> list[Found]:
     """The whole line of a world, its ends calibrated as a bisect does."""
     trial = Trial(world.lab(), SCRIPT, BAD, repeat=Repeat(runs))
     line = world.nightlies()
@@ -44,7 +46,7 @@ def search(world: World, *, runs: int | None = None) -> list[Found]:
     ends = {before: line[0], after: line[-1]}
     list(trial.judged([line[0], line[-1]]))
     trial.calibrate(ends[G], ends[B])
-    return changes(trial, line, before, after)
+    return changes(trial, line, before, after, every=every)
 
 
 def is_true(world: World, found: Found) -> bool:
@@ -96,6 +98,35 @@ def test_several_changes_and_noise_give_one_that_is_there(noise: float) -> None:
         line = history(chance, chance.choice([40, 300, 2000]), turns=3)
         world = Moody(line, seed, moods={"G": noise, "B": noise})
         wrong += any(not found.between and not is_true(world, found) for found in search(world))
+    assert wrong <= 1
+
+
+@pytest.mark.parametrize(("good", "bad"), [(0.05, 0.05), (0.0, 0.1), (0.1, 0.0)], ids=str)
+def test_a_run_in_bad_luck_is_no_change_of_its_own(good: float, bad: float) -> None:
+    """Without it --all would blame two innocent commits for each flake among the good builds."""
+    worlds, wrong, missed = 30, 0, 0
+    for seed in range(worlds):
+        chance = random.Random(seed)
+        line = history(chance, 40, turns=chance.choice([1, 3]))
+        world = Moody(line, seed, moods={"G": good, "B": bad})
+        found = search(world, every=True)
+        wrong += any(not one.between and not is_true(world, one) for one in found)
+        tested = line.replace("U", "")
+        missed += len(found) < sum(a != b for a, b in itertools.pairwise(tested))
+    assert wrong <= 1 and missed <= 1
+
+
+def test_a_run_in_bad_luck_is_no_change_between_releases() -> None:
+    """Without it --all would date a flake to a release, and go on from there to a commit."""
+    wrong = 0
+    for seed in range(20):
+        world = Moody("G", seed, moods={"G": 0.1})
+        line = world.release_line("G" * 20 + "B" * 10)
+        trial = Trial(world.lab(), SCRIPT, BAD, repeat=Repeat())
+        list(trial.judged([line[0], line[-1]]))
+        trial.calibrate(line[0], line[-1])
+        found = narrow_between(trial, line[0], line[-1], Grain.RELEASE, True)
+        wrong += [(one.last.release, one.first.release) for one in found] != [("3.19.0", "3.20.0")]
     assert wrong <= 1
 
 

@@ -80,14 +80,19 @@ def _changes(
 ) -> list[Found]:
     if not trial.noisy:
         found = _plain(trial, line, before, after, suspects)
-        around = [build for change in found for build, _ in _around(trial, line, change)]
-        if trial.repeated(_runs_wanted(trial, line, found), also=around):
+        if _hold(trial, line, found):
             return [_found(trial, line, change) for change in found]
         trial.becomes_noisy()
     if {before, after} == TWO and (believed := _believed(trial, line, before, after)):
         return [believed]
     # Only good and bad have rates; with any other verdict each build is decided by itself.
     return [_found(trial, line, one) for one in _plain(trial, line, before, after, suspects)]
+
+
+def _hold(trial: Trial, line: Sequence[Build], found: Sequence[Change[Verdict]]) -> bool:
+    """Whether the builds that an answer rests on show again what they showed."""
+    around = [build for change in found for build, _ in _around(trial, line, change)]
+    return trial.repeated(_runs_wanted(trial, line, found), also=around)
 
 
 def _runs_wanted(
@@ -116,6 +121,30 @@ def _every(trial: Trial, line: Sequence[Build]) -> list[Found]:
             )
         )
     places = sorted({round(index * (len(line) - 1) / parts) for index in range(parts + 1)})
+    turns = _turns(trial, line, places)
+    if not trial.noisy:
+        found = [
+            change
+            for low, high, before, after in turns
+            for change in _bisect(trial, line, range(low, high + 1), before, after, {})
+        ]
+        if _hold(trial, line, found):
+            return [_in_one_time(trial, _found(trial, line, change)) for change in found]
+        # What looked like a change may have been a single run: now each build is run until its
+        # side is sure, before any change is believed.
+        trial.becomes_noisy()
+        turns = _turns(trial, line, places)
+    return [
+        one
+        for low, high, before, after in turns
+        for one in changes(trial, line[low : high + 1], before, after)
+    ]
+
+
+def _turns(
+    trial: Trial, line: Sequence[Build], places: Sequence[int]
+) -> list[tuple[int, int, Verdict, Verdict]]:
+    """Where the verdict changes among some places of a line: two places, and their verdicts."""
     entries = trial.entries([line[place] for place in places])
     tested = [
         (place, entry.verdict)
@@ -123,10 +152,9 @@ def _every(trial: Trial, line: Sequence[Build]) -> list[Found]:
         if entry.verdict is not Verdict.UNTESTABLE
     ]
     return [
-        found
+        (low, high, before, after)
         for (low, before), (high, after) in pairwise(tested)
         if before is not after
-        for found in changes(trial, line[low : high + 1], before, after)
     ]
 
 

@@ -22,7 +22,7 @@ from keras_bisect.search.commits import narrow_to_commits, noted, older
 from keras_bisect.search.line import changes, others
 from keras_bisect.search.narrow import Grain, narrow_to_files, narrow_to_nightlies
 from keras_bisect.search.trial import Trial
-from keras_bisect.transitions import Place, Transition, kind_of, transitions
+from keras_bisect.transitions import Place, Transition, kind_of
 from keras_bisect.verdict import Verdict
 
 __all__ = ["date", "narrow_between"]
@@ -69,25 +69,22 @@ def narrow_between(
     line = releases[names.index(low.name) : names.index(high.name) + 1]
     named = {build.name: build for build in line}
     trial.lab.listener(Stage(f"{len(line)} releases, {low} to {high}"))
-    if every_change:
-        coarse = transitions(trial.entries(line))
-    else:
-        found = changes(trial, line, before, after)
-        note = others(trial, line, found)
-        coarse = [
-            Transition(
-                kind_of(one.before, one.after),
-                one.before,
-                one.after,
-                Place(release=one.last.name),
-                Place(release=one.first.name),
-                between=one.between,
-                confidence=one.confidence,
-                tallies=one.tallies,
-                notes=(note,) if note else (),
-            )
-            for one in found
-        ]
+    found = changes(trial, line, before, after, every=every_change)
+    note = others(trial, line, found)
+    coarse = [
+        Transition(
+            kind_of(one.before, one.after),
+            one.before,
+            one.after,
+            Place(release=one.last.name),
+            Place(release=one.first.name),
+            between=one.between,
+            confidence=one.confidence,
+            tallies=one.tallies,
+            notes=(note,) if note else (),
+        )
+        for one in found
+    ]
     return [
         finer
         for one in coarse
