@@ -10,7 +10,7 @@ imported or parsed.
 Not seen: GPUs and their drivers (probes use none unless told to), code of an editable installation
 that changes under one version, and how many processors there are.
 
-Public: `Environment`, `here`, `identity`.
+Public: `Environment`, `here`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 
 from keras_bisect.outcome import VERSION
 
-__all__ = ["Environment", "here", "identity"]
+__all__ = ["Environment", "here"]
 
 TOOLS = re.compile(
     r"keras(-nightly|-repro)?|pip|uv|wheel|build|twine|virtualenv|nox|tox|pre-commit|nodeenv"
@@ -69,26 +69,6 @@ class Environment:
         """Sixteen hexadecimal digits, the same for the same facts."""
         text = json.dumps(self.facts, sort_keys=True)
         return hashlib.sha256(text.encode("ascii")).hexdigest()[:16]
-
-    def differences(self, other: Environment) -> list[str]:
-        """What is not as it is in another environment, a phrase each.
-
-        >>> now = Environment({"numpy": "2.4.6", "tensorflow": "2.19.0", "$XLA_FLAGS": "--x"})
-        >>> now.differences(Environment({"tensorflow": "2.21.0", "numpy": "2.4.6", "torch": "2.7"}))
-        ['tensorflow 2.19.0 instead of 2.21.0', '$XLA_FLAGS --x instead of none', \
-'torch none instead of 2.7']
-        """
-        names = dict.fromkeys([*self.facts, *other.facts])
-        pairs = ((name, self.facts.get(name), other.facts.get(name)) for name in names)
-        return [
-            f"{name} {_shown(mine)} instead of {_shown(theirs)}"
-            for name, mine, theirs in pairs
-            if mine != theirs
-        ]
-
-
-def _shown(value: str | None) -> str:
-    return "none" if value is None else value or "empty"
 
 
 def here(
@@ -131,11 +111,6 @@ def here(
             hashed = hashlib.sha256(os.fsencode(found[name])).hexdigest()
             facts[f"${name}"] = f"#{hashed[:8]}"
     return Environment(facts)
-
-
-def identity(backend: str, start: str) -> str:
-    """The identity of the environment of this process; see `here`."""
-    return here(backend, start).identity
 
 
 def _options() -> str:

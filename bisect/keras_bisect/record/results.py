@@ -185,25 +185,16 @@ class Results:
         query = "SELECT 1 FROM outcomes WHERE script = ? AND environment = ? LIMIT 1"
         return bool(self._ask(query, (script, self._environment)))
 
-    def known(
-        self, script: str, folder: str, tree: Tree, before: datetime | None = None
-    ) -> set[str]:
-        """The contents of which a result is kept.
-
-        Args:
-            script: as for `get`, and so are `folder` and `tree`.
-            before: only results that were made before this moment count.
-        """
-        rows = self._ask(
-            f"SELECT DISTINCT content, files FROM outcomes WHERE {OF_KEY} AND made < ?",
-            (*self._key(script, folder, tree), _moment(before)),
-        )
-        return {content for content, files in rows if self._hold(files)}
-
     def builds(
         self, script: str, folder: str, tree: Tree, before: datetime | None = None
     ) -> set[str]:
-        """The names (`name`) of builds of which a result is kept; see `known`."""
+        """The names (`name`) of builds of which a result is kept.
+
+        Args:
+            script: as for `get`, and so are `folder` and `tree`.
+            before: only results that were made, and builds that were named, before this moment
+                count.
+        """
         rows = self._ask(
             "SELECT DISTINCT builds.name, files FROM outcomes JOIN builds USING (content)"
             f" WHERE {OF_KEY} AND made < ? AND named < ?",
