@@ -13,6 +13,7 @@ Public: `promised`, `doubts`, `leeway`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from keras_repro.case import ByName, Case, InOrder, Inputs, Like, One, is_dict
@@ -22,6 +23,8 @@ from keras_repro.oracle.rules import extra_keys, nest_kinds, odd_dicts, partial
 __all__ = ["doubts", "leeway", "promised"]
 
 
+SCOPE = re.compile(r"[A-Za-z0-9.][A-Za-z0-9_.\\/>-]*")
+"""A name that may be part of what TensorFlow calls its operations (`tf.name_scope`)."""
 EXTRA_KEY = "a key that no output or input has"
 
 
@@ -122,6 +125,15 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "what torch makes of a batch"
     if case.nest is not None and len(case.outputs) == 1:
         yield "a nest of one output"
+    layers = {output.layer for output in case.outputs} if not case.auto else set()
+    if not all(map(SCOPE.fullmatch, layers)):
+        # Keras takes any name, and TensorFlow's graphs do not.
+        yield "a layer with a name that TensorFlow takes for none"
+    held = {case.container, *nest_kinds(case)}
+    held |= {case.inputs.container} if case.inputs is not None else set()
+    if case.compared and "tuple" in held:
+        # A list means the same.
+        yield "whether a tuple comes back as a list"
     if isinstance(case.loss_weights, Like):
         yield "nested loss weights"
     if case.nest is not None and case.metrics is not None:
