@@ -31,7 +31,7 @@ from keras_repro.case import (
 )
 from keras_repro.oracle import doubts, leeway, promised, wiring
 from keras_repro.strategies import cases
-from keras_repro.twists import TWISTS, Twist
+from keras_repro.twists import MODELS, TWISTS, USES, Twist
 
 SEARCH = settings(max_examples=3000, database=None, deadline=None)
 
@@ -209,7 +209,7 @@ def _permuted(case: Case) -> bool:
 
 def test_every_choice_of_every_dimension_is_drawn() -> None:
     """Lost: a kind of container, data or round trip that is drawn no more is searched by nobody."""
-    drawn = _drawn(3000, cases())
+    drawn = _drawn(2000, cases()) + _drawn(1000, cases(first=(MODELS, USES)))
     for name, choices in (
         ("container", Container),
         ("entry", Entry),
@@ -224,6 +224,9 @@ def test_every_choice_of_every_dimension_is_drawn() -> None:
         assert {getattr(case, name) for case in drawn} == set(get_args(choices)), name
     assert any(case.jit for case in drawn)
     assert any(case.auto for case in drawn)
+    assert any(case.joint for case in drawn)
+    assert any(case.refused for case in drawn)
+    assert any(case.inputs.fed_none for case in drawn if case.inputs)
     assert any(case.steps_per_execution == 2 for case in drawn)
     kinds = {type(given) for case in drawn for _, given in case.forms()}
     assert kinds == {One, InOrder, ByName, Like}

@@ -57,6 +57,7 @@ def cases(
     entries: Sequence[Entry] = ENTRIES,
     eager: bool | None = None,
     twists: Sequence[Twist] = OFTEN,
+    first: Sequence[Sequence[Twist]] = (),
 ) -> Case:
     """Cases of one to four outputs.
 
@@ -68,6 +69,7 @@ def cases(
             TensorFlow graph cannot take (`é`) is eager in any case.
         twists: what may be odd about a case, beside the forms of its arguments; () is nothing. A
             twist may need another container, entry or mode than those that are held.
+        first: before those, one of each of these, such as `(MODELS, USES)`.
     """
     # The names are drawn from the last output to the first, so that a failure that needs them out
     # of order shrinks to `b, a`: the first that is drawn becomes an "a", the next the least after.
@@ -101,7 +103,9 @@ def cases(
         entry=draw(st.sampled_from(entries)),
         eager=eagerly or not graph,
     )
-    most = MOST_TWISTS if twists else 0
+    for choices in first:
+        case = twisted(draw, case, draw(st.sampled_from(choices)))
+    most = (MOST_TWISTS // 3 if first else MOST_TWISTS) if twists else 0
     for twist in draw(st.lists(st.sampled_from(twists or OFTEN), max_size=most, unique=True)):
         case = twisted(draw, case, twist)
     return case

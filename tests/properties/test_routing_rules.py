@@ -19,7 +19,7 @@ import pytest
 from hypothesis import example, given, settings
 
 from keras_bisect.outcome import Ended, Outcome, Raised
-from keras_repro.case import ByName, Case, InOrder, Input, Inputs, One, Output
+from keras_repro.case import ByName, Case, InOrder, Input, Inputs, Like, Nest, One, Output
 from keras_repro.oracle import promised
 from keras_repro.reading import Reading, explain, render
 from keras_repro.strategies import cases
@@ -196,6 +196,7 @@ def test_every_number_is_the_one_that_the_rules_say(tree: Any, case: Case) -> No
 # -- what stands around the arguments --------------------------------------------------
 
 TWICE = (Output("c", 9.0, "c"), Output("b", 1.0, "b"), Output("a", 9.0, "a"))
+THREE_OF_THEM = (Output("c", 25.0), Output("b", 10.0), Output("a", 7.0))
 THREE = InOrder((20.0, 28.0, 3.0))
 OPTIONAL = Inputs(
     (Input("j", "j"), Input("i", "i", optional=True)), "dict", ByName((("j", 1.0), ("i", None)))
@@ -219,6 +220,17 @@ ODD = {
     ),
     "weights of layers in a tuple": Case(
         KEYED, "dict", One("mse"), TARGETS, model="subclass", heads="tuple", trip="weights"
+    ),
+    "class weights of two outputs are refused": Case(
+        LISTED, "list", One("mse"), InOrder((3.0, 4.0)), entry="fit", class_weight=17.0
+    ),
+    "one loss for a branch": Case(
+        THREE_OF_THEM,
+        "nested",
+        Like(("mse", "mse", "mae")),
+        Like(THREE.values),
+        joint=True,
+        nest=Nest("dict", (Nest("dict", (0, 1), ("s", "r")), 2), ("q", "p")),
     ),
     "a function of dicts": Case(
         KEYED,

@@ -299,6 +299,7 @@ READ: Final[Mapping[str, Callable[[_Field], Any]]] = {
     "inner": _Field.boolean,
     "heads": lambda entry: entry.one_of(get_args(Heads)),
     "chained": _Field.boolean,
+    "joint": _Field.boolean,
     "within": lambda entry: entry.one_of(get_args(Within)),
     "shared": lambda entry: entry.one_of(get_args(Shared)),
     "auto": _Field.boolean,

@@ -205,6 +205,8 @@ class Case:
     heads: Heads = "list"
     chained: bool = False
     """Each output is made of the one before it, which so is an inner tensor, too."""
+    joint: bool = False
+    """The losses of the first branch of a nest are one function, which is given all of it."""
     within: Within = "nothing"
     shared: Shared = "nothing"
     auto: bool = False
@@ -231,6 +233,12 @@ class Case:
             raise ValueError("within: a list of one output comes out of a model as a tensor")
         if self.shared != "nothing":
             self._check_shared()
+        if self.joint and not (
+            isinstance(self.loss, Like)
+            and self.branch is not None
+            and {self.loss.values[index] for index in self.branch[1].leaves()} == {"mse"}
+        ):
+            raise ValueError("joint: a nest has no branch of which the losses are alike")
         if self.inputs is not None:
             layers = [output.layer for output in self.outputs]
             only(layers + [one.layer for one in self.inputs.members], "the layers and inputs")
@@ -274,6 +282,17 @@ class Case:
     def names(self) -> tuple[str, ...]:
         """The names of the outputs, in the order in which the model is given them."""
         return tuple(output.name for output in self.outputs)
+
+    @property
+    def branch(self) -> tuple[int, Nest] | None:
+        """The first container in a nest, and its place."""
+        entries = self.nest.entries if self.nest is not None else ()
+        return next(((i, one) for i, one in enumerate(entries) if isinstance(one, Nest)), None)
+
+    @property
+    def refused(self) -> bool:
+        """Whether Keras must refuse it, in so many words."""
+        return self.class_weight is not None and len(self.outputs) > 1
 
     @property
     def compared(self) -> bool:

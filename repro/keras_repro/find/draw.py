@@ -58,6 +58,7 @@ def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[
     """
     from keras_repro.contract import RULES
     from keras_repro.strategies import cases, tree_cases
+    from keras_repro.twists import MODELS, USES
 
     seen: set[AnyCase] = set()
     laws: Any = [one for one in RULES if one.startswith("T") and one not in budget.without]
@@ -71,9 +72,12 @@ def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[
     while True:
         drawn: list[AnyCase] = []
         if budget.models:
-            # Half of them without a twist: the oddest cases alone would thin out the plain ones.
-            drawn += draw_cases(cases(twists=()), models // 2, seed + APART * number)
-            drawn += draw_cases(cases(), models - models // 2, seed + APART * number)
+            # A third of them without a twist: the oddest cases alone would thin out the plain ones;
+            # and a third of odd models in odd use, which are rare where each is drawn by itself.
+            plain, paired = cases(twists=()), cases(first=(MODELS, USES))
+            third = models // 3
+            for strategy, count in ((plain, third), (paired, third), (cases(), models - 2 * third)):
+                drawn += draw_cases(strategy, count, seed + APART * number)
         if budget.structures and laws:
             count = models * budget.structures_per_model
             drawn += draw_cases(structures, count, seed + APART * number)

@@ -9,7 +9,7 @@ rests on rules, and on no more of them than it needs: a wrong one breaks one of 
 rule, and `promise` what may be judged at all, and how strictly. Pure.
 """
 
-from keras_repro.oracle.numbers import KEPT, Expectation, Wire, expected, wiring
+from keras_repro.oracle.numbers import KEPT, REFUSED, Expectation, Wire, expected, wiring
 from keras_repro.oracle.promise import doubts, leeway, promised
 from keras_repro.oracle.rules import (
     leading_rule,
@@ -25,6 +25,7 @@ __all__ = [
     "CONSTANTS",
     "FUNCTIONS",
     "KEPT",
+    "REFUSED",
     "Constants",
     "Expectation",
     "Wire",

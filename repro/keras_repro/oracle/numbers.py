@@ -22,10 +22,13 @@ from keras_repro.oracle.rules import (
 )
 from keras_repro.oracle.values import scored
 
-__all__ = ["KEPT", "Expectation", "Wire", "expected", "wiring"]
+__all__ = ["KEPT", "REFUSED", "Expectation", "Wire", "expected", "wiring"]
 
 KEPT: Final = ("model.input", "model.output")
 """What a model must hold in the same kind of container after a round trip."""
+
+REFUSED: Final = "refused in so many words"
+"""What is reported of a case that must be refused: one stands for yes."""
 
 T = TypeVar("T")
 
@@ -117,6 +120,8 @@ def expected(case: Case) -> tuple[Expectation, ...]:
     report it before or after weighting (R6), and no sentence of the documentation says. Nor is it
     where the outputs are nested, or have no names.
     """
+    if case.refused:
+        return (Expectation(REFUSED, 1.0, ("R15",), True),)
     wires = wiring(case)
     context = context_rules(case)
     if case.predicting:

@@ -54,8 +54,10 @@ def promised(case: Case) -> bool:
     many = len(case.outputs) > 1
     if not (named(case) or not many) and (case.metrics or case.weighted_metrics):
         return False
-    if case.class_weight is not None and (many or case.entry not in ("fit", "train_on_batch")):
+    if case.class_weight is not None and case.entry not in ("fit", "train_on_batch"):
         return False
+    if case.refused:
+        return _refused_alone(case)
     if isinstance(case.targets, One) and many:
         return False
     if isinstance(case.sample_weight, One) and case.class_weight is not None:
@@ -94,7 +96,7 @@ def doubts(case: Case) -> tuple[str, ...]:
 
 def leeway(case: Case) -> tuple[str, ...]:
     """Return the forms in `case` that no rule allows, so that Keras may refuse them."""
-    return tuple(_leeway(case))
+    return () if case.refused else tuple(_leeway(case))
 
 
 def _doubts(case: Case) -> Iterator[str]:
@@ -113,6 +115,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "class weights"
     if case.weighted_metrics is not None:
         yield "weighted metrics"
+    if case.joint:
+        yield "one loss for a part of the outputs"
     if case.entry == "compute_loss":
         yield "compute_loss"
     if case.inputs is not None and case.inputs.fed_none and case.entry != "call":
@@ -208,6 +212,19 @@ def _made_for(inputs: Inputs) -> bool:
     if is_dict(inputs.container):
         return isinstance(inputs.fed, ByName) and set(inputs.fed.names) == set(inputs.names)
     return isinstance(inputs.fed, InOrder) and inputs.fed.kind == inputs.container
+
+
+def _refused_alone(case: Case) -> bool:
+    """Whether nothing but its class weights could be a reason to refuse a case."""
+    natural = ByName if is_dict(case.container) else InOrder
+    fields = {field for field, _ in case.forms()}
+    return (
+        fields == {"loss", "targets"}
+        and isinstance(case.loss, One)
+        and isinstance(case.targets, natural)
+        and (not isinstance(case.targets, ByName) or set(case.targets.names) == set(case.names))
+        and case.data == "arrays"
+    )
 
 
 def _held(given: object) -> object:

@@ -85,6 +85,10 @@ def leading_rule(case: Case) -> str | None:
 
 def _context(case: Case) -> Iterator[str]:
     """The ids of these rules, the most particular first."""
+    if case.refused:
+        yield "R15"
+    if case.joint:
+        yield "R29"
     if case.trip != "none":
         yield "R26" if case.trip == "weights" else "R20"
     if case.inner:

@@ -28,6 +28,7 @@ Component = Literal[
     "total",
     "input",
     "prediction",
+    "class weight",
 ]
 
 
@@ -62,6 +63,8 @@ class Fault:
         """The fault in words, one sentence an output."""
         if self.how == "other container":
             return tuple(f"{what} is in another container than before" for what, _ in self.went)
+        if self.how == "not refused":
+            return ("class weights of several outputs are not refused in so many words",)
         if self.how == "inner model":
             return ("the loss that is reported is that of the compiled model inside",)
         if self.how == "unexplained":
@@ -144,6 +147,7 @@ def fault(
         "total": loss_rule(case),
         "input": "R21",
         "prediction": "R16",
+        "class weight": "R15",
     }[component]
     if how not in ("alphabet", "key order") and rule == loss_rule(case) and "R4" in rules_of(case):
         rule = "R4"

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from keras_repro.case import Case, One
-from keras_repro.oracle import FUNCTIONS, KEPT, Wire, expected, wiring
+from keras_repro.oracle import FUNCTIONS, KEPT, REFUSED, Wire, expected, wiring
 from keras_repro.routing.faults import Component, Fault, Routing, fault, faults_of
 from keras_repro.routing.ways import Order, feedings, loss_wirings, wirings
 
@@ -29,6 +29,9 @@ def read(case: Case, observed: Mapping[str, float]) -> Routing:
 
     `observed` holds every number that was reported, by name, also those the case does not expect.
     """
+    if case.refused:
+        right = observed.get(REFUSED) == 1.0
+        return Routing(() if right else (fault(case, "class weight", "not refused"),))
     wires = wiring(case)
     if case.predicting:
         return Routing(_prediction_faults(case, wires, observed))

@@ -23,11 +23,12 @@ How = Literal[
     "left out",
     "inner model",
     "other container",
+    "not refused",
     "unexplained",
 ]
 """`closed up`: each None of a list was dropped, and what stood behind it moved up. `inner
 model`: the number is that of a compiled model inside. `other container`: what held the inputs, or
-the outputs, is another thing than before."""
+the outputs, is another thing than before. `not refused`: what must be was not."""
 
 Order = tuple[int, ...]
 """Whose share each output was given: output i was given that of output order[i]."""

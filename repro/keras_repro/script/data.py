@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from keras_repro.case import ByName, Case, Form, InOrder, Like, One, is_dict
-from keras_repro.oracle import KEPT, expected
+from keras_repro.oracle import KEPT, REFUSED, expected
 from keras_repro.script.forms import given
 from keras_repro.script.layout import After, Node, call, dictionary, listed, literal, statement
 
@@ -54,6 +54,14 @@ def data_lines(case: Case, indent: int) -> Iterator[str]:
 def call_lines(case: Case, indent: int) -> Iterator[str]:
     """The statements of the call whose numbers count, and of one that is made before it."""
     margin = " " * indent
+    if case.refused:
+        made = call(f"model.{case.entry}", *_passed(case, "y"))
+        yield f"{margin}try:\n" + statement("", made, indent + 4)
+        yield f'{margin}    observed = {{"{REFUSED}": 0.0}}\n'
+        yield f"{margin}except ValueError as error:\n"
+        yield f'{margin}    named = "class_weight" in str(error)\n'
+        yield f'{margin}    observed = {{"{REFUSED}": float(named)}}\n'
+        return
     if case.predicting:
         yield from _prediction(case, indent)
         return

@@ -84,6 +84,8 @@ def standing(case: Case) -> str:
     if case.container == "namedtuple":
         fields = ", ".join(literal(one) for one in ORDINALS[: len(case.outputs)])
         lines.append(f'Outputs = namedtuple("Outputs", [{fields}])\n')
+    if case.joint:
+        lines.append(_together(case))
     if case.model == "functional subclass":
         lines.append("\n\nclass Model(keras.Model):\n    pass\n\n\n")
     if case.model == "subclass":
@@ -94,6 +96,22 @@ def standing(case: Case) -> str:
         apart = "" if "".join(lines).endswith("\n\n\n") else "\n\n"
         lines.append(f"{apart}def build(scale):\n{body}\n\n")
     return "".join(lines)
+
+
+def _together(case: Case) -> str:
+    """The loss of a branch, which takes each output in it by its path."""
+    assert case.branch is not None
+    paths = [
+        "".join(f"[{literal(step) if isinstance(step, str) else step}]" for step in path)
+        for path in case.branch[1].paths()
+    ]
+    errors = listed(f"y_true{path} - y_pred{path}" for path in paths)
+    squares = "keras.ops.mean(keras.ops.square(error), axis=-1)"
+    return (
+        "\n\ndef together(y_true, y_pred):\n"
+        + statement("errors = ", errors, 4)
+        + f"    return sum({squares} for error in errors)\n\n\n"
+    )
 
 
 def _class(case: Case) -> str:

@@ -6,12 +6,13 @@ Public: `render`. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Final
 
 from keras_repro.case import ByName, Case, InOrder, Like, One
 from keras_repro.oracle import Expectation, expected, leeway
 from keras_repro.script.data import call_lines, data_lines
-from keras_repro.script.forms import given
+from keras_repro.script.forms import given, nested
 from keras_repro.script.layout import (
     After,
     Node,
@@ -143,7 +144,10 @@ def _statement(case: Case, indent: int) -> str:
     compiled: list[Node | str] = []
     if _untrained(case):
         compiled.append("optimizer=keras.optimizers.SGD(0.0)")
-    compiled.append(After("loss=", given(case, case.loss, lambda name: _loss(case, name))))
+    if case.joint:
+        compiled.append(After("loss=", _joined(case)))
+    else:
+        compiled.append(After("loss=", given(case, case.loss, lambda name: _loss(case, name))))
     if case.loss_weights is not None:
         compiled.append(After("loss_weights=", given(case, case.loss_weights, repr)))
     for field in ("metrics", "weighted_metrics"):
@@ -158,6 +162,17 @@ def _statement(case: Case, indent: int) -> str:
     if case.jit:
         compiled.append("jit_compile=True")
     return statement("", call("model.compile", *compiled), indent)
+
+
+def _joined(case: Case) -> Node:
+    """The losses in the nest of the outputs, where one stands for a whole branch."""
+    assert isinstance(case.loss, Like) and case.nest is not None and case.branch is not None
+    values = [literal(loss) if loss else "None" for loss in case.loss.values]
+    entries = list(case.nest.entries)
+    entries[case.branch[0]] = len(values)
+    nest = replace(case.nest, entries=tuple(entries))
+    turned, swapped = case.loss.turned, case.loss.swapped
+    return nested(nest, [*values, "together"], turned=turned, swapped=swapped)
 
 
 def _untrained(case: Case) -> bool:

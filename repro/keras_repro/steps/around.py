@@ -17,6 +17,7 @@ def plain_model(case: Case) -> Iterator[dict[str, Any]]:
         "inner": False,
         "chained": False,
         "within": "nothing",
+        "joint": False,
         "auto": False,
         "inputs": None,
         "model": "functional",

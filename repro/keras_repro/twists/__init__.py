@@ -5,7 +5,7 @@ dimension does not apply. `strategies.cases` draws a plain case and then some tw
 independent of the others; a twist whose outcome no rule decides is left out. So a dimension is
 added by writing one function here, and a step towards the plain form in `keras_repro.steps`.
 
-Public: `TWISTS`, `OFTEN`, `Twist`, `twisted`, and each twist by its name.
+Public: `TWISTS`, `OFTEN`, `MODELS`, `USES`, `Twist`, `twisted`, and each twist by its name.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ from keras_repro.twists.models import (
 )
 from keras_repro.twists.outputs import (
     auto,
+    joint,
     nested,
     odd_keys,
     other_container,
@@ -48,9 +49,11 @@ from keras_repro.twists.outputs import (
 )
 
 __all__ = [
+    "MODELS",
     "OFTEN",
     "SCOPE",
     "TWISTS",
+    "USES",
     "Twist",
     "architecture",
     "auto",
@@ -66,6 +69,7 @@ __all__ = [
     "held_layers",
     "inner",
     "inputs",
+    "joint",
     "missing_key",
     "nested",
     "odd_keys",
@@ -96,6 +100,7 @@ TWISTS: Final[tuple[Twist, ...]] = (
     missing_key,
     extra_key,
     nested,
+    joint,
     inputs,
     optional,
     prediction,
@@ -127,3 +132,16 @@ OFTEN: Final[tuple[Twist, ...]] = (
     *(other_container, trip, trip, architecture, architecture, inputs, prediction),
 )
 """The same, with those more often whose bugs need something else that is odd, too."""
+
+MODELS: Final[tuple[Twist, ...]] = (
+    *(other_container, other_container, other_container, within, within, held_layers, held_layers),
+    *(optional, optional, inputs, inputs, nested, nested, shared, shared),
+    *(permuted_layers, odd_keys, chained, inner, architecture, auto),
+)
+USES: Final[tuple[Twist, ...]] = (
+    *(trip, trip, trip, trip, prediction, prediction),
+    *(other_entry, data, call_before, compiled),
+)
+"""What can be odd about a model, and about what is done with it: most bugs of a model that is odd
+show only after a round trip, or in one of the ways to call it, and most round trips go well with
+one that is not. The more kinds there are of a thing, the more often it stands here."""

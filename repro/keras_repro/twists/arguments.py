@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from keras_repro.case import ByName, Case, Form, InOrder, Like, One
+from keras_repro.case import ByName, Case, Form, InOrder, Like, One, is_dict
 from keras_repro.oracle import CONSTANTS
 from keras_repro.twists.base import EXTRA, Draw, some_form
 
@@ -107,8 +107,16 @@ def sample_weight(draw: Draw, case: Case) -> Case:
 
 
 def class_weight(draw: Draw, case: Case) -> Case:
-    """Weights of classes, for one output that is trained."""
+    """Weights of classes, for one output that is trained; with more they must be refused."""
     entry = draw(st.sampled_from(("fit", "train_on_batch")))
+    if len(case.outputs) > 1 and draw(st.booleans()):
+        forms: dict[str, Any] = dict.fromkeys(field for field, _ in case.forms())
+        values = CONSTANTS[len(case.outputs)].targets
+        targets: Form[float] = InOrder(values)
+        if is_dict(case.container):
+            targets = ByName(tuple(zip(case.names, values, strict=True)))
+        forms |= {"loss": One("mse"), "targets": targets}
+        return case.but(class_weight=17.0, entry=entry, data="arrays", **forms)
     return bare_target(draw, case).but(class_weight=17.0, entry=entry)
 
 

@@ -48,7 +48,7 @@ def _runs(case: Case) -> bool:
         return False
     if case.model == "sequential" and case.trip == "weights":
         return False
-    if case.within != "nothing" and case.inner:
+    if (case.within != "nothing" and case.inner) or (case.joint and case.trip == "save"):
         return False
     if case.model == "sequential" and case.trip == "clone by call":
         return False

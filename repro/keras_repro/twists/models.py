@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keras_repro.case import ByName, Case, Heads, InOrder, Input, Inputs, Trip, Within, is_dict
 from keras_repro.twists.arguments import bare_target
-from keras_repro.twists.base import EXTRA, Draw
+from keras_repro.twists.base import EXTRA, Draw, without_names
 
 INPUT_NAMES: Final = ("j", "i", "J", "in_10", "in_2", "x0", "image")
 
@@ -67,12 +67,15 @@ def architecture(draw: Draw, case: Case) -> Case:
     model = draw(st.sampled_from(choices))
     if model == "sequential":
         case = bare_target(draw, case)
-    return case.but(model=model, trip=case.trip if model == "functional subclass" else "none")
+    if model == "functional subclass":
+        return case.but(model=model)
+    return without_names(case.but(model=model, trip="none"))
 
 
 def held_layers(draw: Draw, case: Case) -> Case:
     """A class that holds its layers in a container, whose weights are saved and loaded."""
-    return case.but(model="subclass", heads=draw(st.sampled_from(get_args(Heads))), trip="weights")
+    heads = draw(st.sampled_from(("dict", "dict", *get_args(Heads))))
+    return without_names(case.but(model="subclass", heads=heads, trip="weights"))
 
 
 def trip(draw: Draw, case: Case) -> Case:

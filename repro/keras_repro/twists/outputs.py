@@ -8,17 +8,21 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from keras_repro.case import ByName, Case, Form, Like, Nest, One, is_dict
+from keras_repro.case import ByName, Case, Form, InOrder, Like, Nest, One, is_dict
 from keras_repro.twists.base import Draw, without_names
 
 
 def other_container(draw: Draw, case: Case) -> Case:
     """The outputs in an odder container."""
-    if is_dict(case.container):
-        return case.but(container=draw(st.sampled_from(("OrderedDict", "defaultdict"))))
-    if len(case.outputs) == 1 and draw(st.booleans()):
-        return case.but(container="namedtuple")
-    return case.but(container="tensor" if len(case.outputs) == 1 else "namedtuple")
+    kinds = ("OrderedDict", "defaultdict", "namedtuple")
+    kind = draw(st.sampled_from(("tensor", *kinds) if len(case.outputs) == 1 else kinds))
+    if is_dict(kind) == is_dict(case.container):
+        return case.but(container=kind)
+    outputs = tuple(
+        replace(output, layer=output.name, key=output.name if is_dict(kind) else None)
+        for output in case.outputs
+    )
+    return case.but(container=kind, outputs=outputs)
 
 
 def nested(draw: Draw, case: Case) -> Case:
@@ -59,6 +63,14 @@ def _nest(draw: Draw, numbers: list[int], depth: int) -> Nest:
         letters = draw(st.permutations("pqrst"[: len(entries)]))
         keys = tuple(letters)
     return Nest(kind, tuple(entries), keys)
+
+
+def joint(draw: Draw, case: Case) -> Case:
+    """Outputs in a nest, and one loss for all that is in its first branch."""
+    if case.loss is None:
+        return case
+    case = nested(draw, case.but(loss=InOrder(("mse",) * len(case.outputs)), loss_weights=None))
+    return case.but(joint=True)
 
 
 def permuted_layers(draw: Draw, case: Case) -> Case:
