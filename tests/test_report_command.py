@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from keras_repro.case import Case
+from keras_repro.report.changes import changed
 from keras_repro.report.facts import Facts, folders, read_facts
-from keras_repro.report.neighbour import changed
 from local_index import LocalIndex
 from test_cli import keras_repro
 from tiny_keras import tiny_keras

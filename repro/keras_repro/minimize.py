@@ -6,7 +6,7 @@ the good one. What can be taken out is for `cuts` to say. One step after the oth
 none is kept, then all again, until nothing more can go; so the end is reached in some hundred
 probes, and is always the same.
 
-Public: `minimize`, `Minimized`.
+Public: `minimize`, `Minimized`, `cut`.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ from keras_bisect.probe.prober import Prober, Script
 from keras_bisect.search.ends import Recognise, find_ends
 from keras_bisect.search.trial import Repeat
 from keras_bisect.verdict import Failure, Signature, Verdict, is_exit_code, judge, normalise
-from keras_repro.cuts import STEPS, Keep, Parts, parse, text_of
+from keras_repro.cuts import STEPS, Keep, Parts, Step, parse, text_of
 
-__all__ = ["Minimized", "minimize"]
+__all__ = ["Minimized", "cut", "minimize"]
 
 PATIENCE = 5.0
 """How many times as long as the script itself a smaller one may take: some never end."""
@@ -140,11 +140,10 @@ def minimize(
     took = max(one.seconds for one in shown)
     lab.prober.timeout = min(lab.prober.timeout, max(LEAST, PATIENCE * took))
     lab.listener(Stage("smaller scripts"))
-    search = _Search(lab, script, signature, ends.good, ends.bad, tree, start + budget, smaller)
-    finished = search.run(keep)
-    _verify(lab, search)
+    both = (ends.good, ends.bad)
+    text, finished = cut(lab, script, signature, both, tree, start + budget, keep, smaller=smaller)
     return Minimized(
-        search.best,
+        text,
         ends.trial.signature,
         ends.good,
         ends.bad,
@@ -152,6 +151,39 @@ def minimize(
         time.monotonic() - start,
         finished,
     )
+
+
+def cut(
+    lab: Lab,
+    script: Script,
+    signature: Signature,
+    ends: tuple[Build, Build],
+    tree: Tree,
+    until: float,
+    keep: Keep,
+    steps: Sequence[Step] = STEPS,
+    smaller: Callable[[str], None] = lambda text: None,
+) -> tuple[str, bool]:
+    """What is left of a script, and whether nothing more could be taken out.
+
+    Args:
+        lab: what probes.
+        script: what becomes smaller.
+        signature: its failure.
+        ends: a build where it passes, and one where it fails.
+        tree: the tree implementation.
+        until: when to stop, as of `time.monotonic`.
+        keep: names what stays as it is.
+        steps: what may go.
+        smaller: told each script that is kept.
+
+    Raises:
+        NotReproduced: the result does not show the failure in a fresh interpreter.
+    """
+    search = _Search(lab, script, signature, *ends, tree, until, smaller)
+    finished = search.run(keep, steps)
+    _verify(lab, search)
+    return search.best, finished
 
 
 def _of_any_layout(signature: Signature, shown: Sequence[Outcome]) -> Signature:
@@ -189,7 +221,7 @@ class _Search:
         self._lab, self._until, self._smaller = lab, until, smaller
         self._refused: set[str] = set()
 
-    def run(self, keep: Keep) -> bool:
+    def run(self, keep: Keep, steps: Sequence[Step]) -> bool:
         """Take out what can be taken out; whether that was all, or the time ended first."""
         program = parse(self.script.text)
         try:
@@ -198,7 +230,7 @@ class _Search:
                 return True
             while True:
                 before = ast.dump(program)
-                for step in STEPS:
+                for step in steps:
                     place = 0
                     while True:
                         parts = Parts(program, keep)

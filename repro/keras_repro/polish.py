@@ -5,16 +5,31 @@ that. What goes is what goes of any script (`minimize`); what stays is what make
 tells: the end with 125 where Keras cannot be imported, what is expected, and how it is held against
 what was observed.
 
-Public: `harness`.
+Public: `harness`, `polished`.
 """
 
 from __future__ import annotations
 
 import ast
+import time
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["harness"]
+from keras_bisect.builds.build import Build
+from keras_bisect.errors import NotReproduced
+from keras_bisect.lab import Lab
+from keras_bisect.outcome import Tree
+from keras_bisect.probe.prober import Script
+from keras_bisect.verdict import Signature
+from keras_repro.cuts import STEPS
+from keras_repro.minimize import cut
+
+__all__ = ["harness", "polished"]
+
+PATIENCE: Final = 120.0
+"""Seconds after which a script is smooth enough."""
+TAKEN: Final = ("statements", "bodies", "entries", "parameters", "operands")
+"""The steps that a person would take: shapes and numbers stay."""
 
 HELPERS: Final = ("check", "compare")
 SILENT: Final = ("verbose", "return_dict")
@@ -30,6 +45,8 @@ def harness(program: ast.Module) -> Iterator[ast.AST]:
                 told = True
             case ast.FunctionDef(name) if name in HELPERS:
                 yield one
+            case ast.Assign([ast.Name("observed" | "prediction" | "values" | "history")]):
+                yield one
             case ast.Assign([ast.Subscript()]):
                 yield one  # optree is hidden
             case ast.Try(body) if all(isinstance(n, ast.Import | ast.ImportFrom) for n in body):
@@ -37,7 +54,29 @@ def harness(program: ast.Module) -> Iterator[ast.AST]:
         if told and not isinstance(one, ast.If):
             yield one
     for node in ast.walk(program):
+        if isinstance(node, ast.Tuple) and all(isinstance(n, ast.Constant) for n in node.elts):
+            yield node
         if isinstance(node, ast.keyword) and node.arg in SILENT:
             yield node
         if isinstance(node, ast.ExceptHandler) and "sys.exit" in ast.unparse(node):
             yield node
+
+
+def polished(
+    lab: Lab, script: Script, signature: Signature, ends: tuple[Build, Build], tree: Tree
+) -> Script:
+    """The script of a case without what it does not need; the same where all of it is needed.
+
+    Args:
+        lab: what probes.
+        script: of a case.
+        signature: its failure.
+        ends: a build where it passes, and one where it fails.
+        tree: the tree implementation.
+    """
+    steps = [step for step in STEPS if step.__name__ in TAKEN]
+    until = time.monotonic() + PATIENCE
+    try:
+        return Script(cut(lab, script, signature, ends, tree, until, harness, steps)[0])
+    except NotReproduced:
+        return script  # it needs what a fresh interpreter has not

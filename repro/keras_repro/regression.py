@@ -20,7 +20,7 @@ from typing import Final
 
 from keras_repro.contract import Rule
 from keras_repro.script import literal
-from keras_repro.script.layout import WIDTH, After, Call, Node, listed, statement
+from keras_repro.script.layout import WIDTH, After, Call, Node, columns, listed, statement
 
 __all__ = ["regression_test"]
 
@@ -218,9 +218,17 @@ class _Lines:
     def _comprehension(self, before: str, value: ast.DictComp | ast.ListComp, indent: int) -> str:
         """As `_laid`; there can be no comma at its end."""
         margin, text = " " * indent, self._text(value)
-        if indent + len(before) + len(text) <= WIDTH - NARROWER:
+        if indent + columns(before + text) <= WIDTH - NARROWER:
             return f"{margin}{before}{text}\n"
         inside = f"{margin}    {text[1:-1]}\n"
+        if columns(inside.rstrip()) > WIDTH - NARROWER:
+            last = value.value if isinstance(value, ast.DictComp) else value.elt
+            made = self._text(value.key) + ": " if isinstance(value, ast.DictComp) else ""
+            inside = self._laid(made, last, indent + 4)
+            for one in value.generators:
+                head = f"for {self._text(one.target)} in "
+                inside += self._laid(head, one.iter, indent + 4)
+                inside += "".join(f"{margin}    if {self._text(test)}\n" for test in one.ifs)
         return f"{margin}{before}{text[0]}\n{inside}{margin}{text[-1]}\n"
 
     def _node(self, value: ast.expr) -> Node | str:

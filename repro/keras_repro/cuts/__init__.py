@@ -10,11 +10,11 @@ every step makes a program smaller in an order without cycles, taking them until
     steps     what goes, in the order in which it is tried
     inline    what a name or a function stands for, in its place
 
-Pure. Public: `STEPS`, `Keep`, `Parts`, `parse`, `text_of`.
+Pure. Public: `STEPS`, `Step`, `Keep`, `Parts`, `parse`, `text_of`.
 """
 
 from keras_repro.cuts.parts import Keep, Parts
 from keras_repro.cuts.program import parse, text_of
-from keras_repro.cuts.steps import STEPS
+from keras_repro.cuts.steps import STEPS, Step
 
-__all__ = ["STEPS", "Keep", "Parts", "parse", "text_of"]
+__all__ = ["STEPS", "Keep", "Parts", "Step", "parse", "text_of"]

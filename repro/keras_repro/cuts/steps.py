@@ -1,6 +1,6 @@
 """What goes of a program, in the order in which it is tried.
 
-Public: `STEPS`. Pure.
+Public: `STEPS`, `Step`. Pure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from keras_repro.cuts.inline import constants, functions
 from keras_repro.cuts.parts import ENTRIES, OPTIONAL, Parts, Place, chunks, some
 from keras_repro.cuts.program import STATEMENTS, spread, well_formed
 
-__all__ = ["STEPS"]
+__all__ = ["STEPS", "Step"]
 
 Step = Callable[[Parts], Iterator[ast.Module]]
 

@@ -35,6 +35,7 @@ from keras_repro.trees.case import TreeCase
 __all__ = ["Facts", "Misroute", "folders", "read_facts", "rules_of"]
 
 JOURNAL, HUNT, CASE, SCRIPT = "journal.jsonl", "hunt.json", "case.json", "repro.py"
+PASSING = "passing.json"
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,10 @@ class Facts:
     trees: Mapping[str, str] | None = None
     """Implementation of `keras.tree` -> verdict, where both were tried."""
     case: AnyCase | None = None
+    whole: Script | None = None
+    """The script of the case, where `script` is a smaller one."""
+    passing: AnyCase | None = None
+    """The nearest case that the search saw pass, where it saw one."""
     command: str = ""
     """What to type to have all of it again."""
     probes: tuple[RecordedProbe, ...] = ()
@@ -217,6 +222,7 @@ def _finding(folder: Path) -> Facts:
             ),
             trees={str(tree): str(verdict) for tree, verdict in one["trees"].items()},
             case=case if render(case, tree).text == script.text else None,
+            passing=load(folder / PASSING) if (folder / PASSING).is_file() else None,
             command=str(hunt.get("command") or _hunt_command(hunt)),
             unfinished=_unfinished(hunt),
         )

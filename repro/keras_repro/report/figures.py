@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 from keras_bisect.verdict import Verdict
 from keras_repro.case import Case
-from keras_repro.oracle import Wire, wiring
+from keras_repro.report.ends import End, ends_of
 from keras_repro.report.facts import Misroute
 from keras_repro.report.looking import Stage
 from keras_repro.report.markdown import visible
@@ -64,6 +64,8 @@ class Panel:
     """One kind of thing that outputs are given, and who was given whose."""
 
     heading: str
+    kind: str
+    """`outputs` or `inputs`: what stands on the left."""
     height: float
     outputs: tuple[Node, ...]
     given: tuple[Node, ...]
@@ -80,67 +82,64 @@ HEADINGS: Final = {
     "target": "targets",
     "loss": "losses",
     "weight": "loss weights",
+    "sample weight": "sample weights",
     "metric target": "targets, in the metrics",
     "metric": "metrics",
+    "metric weight": "sample weights, in the metrics",
     "name": "names in the report",
+    "input": "data",
+    "prediction": "predictions",
 }
 
 
 def panels(case: Case, misroutes: Sequence[Misroute]) -> list[Panel]:
     """A panel for each kind of thing that outputs of this case are given, the wrong kinds first."""
-    wires = wiring(case)
-    wrong = dict.fromkeys(one.part for one in misroutes)
-    plain = ["target", "loss", *(["weight"] if case.loss_weights is not None else [])]
-    plain += ["metric"] if case.metrics is not None else []
-    return [
-        _panel(part, wires, {m.output: m.source for m in misroutes if m.part == part})
-        for part in dict.fromkeys([*wrong, *plain])
-    ]
+    parts = list(dict.fromkeys(one.part for one in misroutes))
+    if not case.predicting:
+        parts += ["target", "loss", *(["weight"] if case.loss_weights is not None else [])]
+        parts += ["metric"] if case.metrics is not None else []
+    found = []
+    for part in dict.fromkeys(parts):
+        mine = [one for one in misroutes if one.part == part]
+        if ends := ends_of(case, part, mine):
+            found.append(_panel(part, ends, {one.output: one.source for one in mine}))
+    return found
 
 
-def _value(part: str, wire: Wire) -> str:
-    match part:
-        case "target" | "metric target":
-            return f"{wire.target:g}"
-        case "weight":
-            return f"{wire.weight:g}"
-        case "loss":
-            return wire.loss or "no loss"
-        case "metric":
-            return ", ".join(wire.metrics) or "no metrics"
-        case _:
-            return wire.name
-
-
-def _panel(part: str, wires: Sequence[Wire], wrong: dict[str, str | None]) -> Panel:
-    names = [wire.name for wire in wires]
-    of = {wire.name: wire for wire in wires}
+def _panel(part: str, ends: Sequence[End], wrong: dict[str, str | None]) -> Panel:
+    names = [end.name for end in ends]
+    of = {end.name: end for end in ends}
     right_x = WIDE - NODE
     outputs, given = [], []
     strands: list[Strand] = []
     words = []
-    for row, wire in enumerate(wires):
+    for row, end in enumerate(ends):
         y = TOP + row * ROW
-        outputs.append(_node(0.0, y, wire.name, f"predicts {wire.predicts:g}"))
-        given.append(_node(right_x, y, wire.name, _value(part, wire)))
-        if wire.name not in wrong:
+        outputs.append(_node(0.0, y, end.name, end.says or end.kind))
+        given.append(_node(right_x, y, end.name, end.own))
+        if end.name not in wrong:
             strands.append(_strand("right", row, row, ""))
             continue
-        source = wrong[wire.name]
+        source = wrong[end.name]
         strands.append(_strand("due", row, row, ""))
-        gets = "nothing" if source is None else _value(part, of[source])
-        label = visible(f"{gets}, not {_value(part, wire)}", 30)
-        if source is not None and source in of:
+        gets = "nothing" if source is None else of[source].own
+        label = visible(f"{gets}, not {end.own}", 30)
+        if source is not None:
             strands.append(_strand("wrong", row, names.index(source), label))
         whose = "nobody" if source is None else repr(source)
-        words.append(f"{wire.name!r} is given that of {whose}: {label}")
+        words.append(f"{end.name!r} is given that of {whose}: {label}")
     if not words:
-        words.append("each output is given its own")
+        words.append("each is given its own")
     order = {"due": 0, "right": 1, "wrong": 2}
     strands.sort(key=lambda one: order[one.way])
-    height = TOP * 2 + (len(wires) - 1) * ROW + HIGH
     return Panel(
-        HEADINGS.get(part, part), height, tuple(outputs), tuple(given), tuple(strands), tuple(words)
+        heading=HEADINGS.get(part, part),
+        kind=f"{ends[0].kind}s",
+        height=TOP * 2 + (len(ends) - 1) * ROW + HIGH,
+        outputs=tuple(outputs),
+        given=tuple(given),
+        strands=tuple(strands),
+        words=tuple(words),
     )
 
 

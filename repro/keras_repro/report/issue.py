@@ -12,8 +12,8 @@ from urllib.parse import urlencode
 from keras_bisect.errors import UsageError
 from keras_bisect.transitions import Transition
 from keras_repro.case import Case
-from keras_repro.oracle import wiring
 from keras_repro.report import markdown
+from keras_repro.report.ends import ends_of
 from keras_repro.report.facts import Facts
 from keras_repro.report.markdown import Markdown, code, fence, link, prose, visible
 from keras_repro.report.report import Report
@@ -23,6 +23,9 @@ __all__ = ["issue", "new_issue_link", "refuse_unspecified"]
 
 LINK: Final = 8000
 """Characters of an address that GitHub opens: it refuses a little more than 8,100."""
+
+DRAWN: Final = {"input": "data"}
+"""Parts that a picture calls by another name."""
 
 PARTS: Final = ("details", "replay", "diagram", "nearest", "output")
 """Parts of an issue, those that a reader misses least first."""
@@ -98,29 +101,32 @@ def _ended(report: Report) -> str:
 def _diagram(report: Report) -> Markdown | None:
     """The wrong wires, and the right ones beside them, as a Mermaid diagram."""
     facts = report.facts
-    if not isinstance(facts.case, Case) or not facts.misroutes:
-        return None
-    names = [wire.name for wire in wiring(facts.case)]
     lines = ["flowchart LR"]
     wrong: list[int] = []
-    for part_number, part in enumerate(dict.fromkeys(one.part for one in facts.misroutes)):
-        given = {one.output: one.source for one in facts.misroutes if one.part == part}
-        for place, name in enumerate(names):
-            source = given.get(name, name)
-            output = f"o{place}[{markdown.mermaid('output ' + name)}]"
-            if name in given:
+    for number, part in enumerate(dict.fromkeys(one.part for one in facts.misroutes)):
+        mine = [one for one in facts.misroutes if one.part == part]
+        ends = ends_of(facts.case, part, mine) if isinstance(facts.case, Case) else ()
+        given = {one.output: one.source for one in mine}
+        names = [end.name for end in ends]
+        for place, end in enumerate(ends):
+            source = given.get(end.name, end.name)
+            node = f"{end.kind[0]}{place}[{markdown.mermaid(f'{end.kind} {end.name}')}]"
+            if end.name in given:
                 wrong.append(len(lines) - 1)
-                lines.append(f"  {output} ==> {_value(part, part_number, names, source)}")
-            own = _value(part, part_number, names, name)
-            lines.append(f"  {output} {'-. should .->' if name in given else '-->'} {own}")
+                lines.append(f"  {node} ==> {_value(part, number, names, source)}")
+            own = _value(part, number, names, end.name)
+            lines.append(f"  {node} {'-. should .->' if end.name in given else '-->'} {own}")
+    if not wrong:
+        return None
     lines.append(f"  linkStyle {','.join(map(str, wrong))} stroke:#c62828")
     return fence("\n".join(lines), "mermaid")
 
 
-def _value(part: str, part_number: int, names: list[str], source: str | None) -> str:
+def _value(part: str, number: int, names: list[str], source: str | None) -> str:
     if source is None:
-        return f"p{part_number}_none((none))"
-    return f"p{part_number}_{names.index(source)}({markdown.mermaid(f'{part} of {source}')})"
+        return f"p{number}_none((none))"
+    said = f"{DRAWN.get(part, part)} of {source}"
+    return f"p{number}_{names.index(source)}({markdown.mermaid(said)})"
 
 
 def _suspects(one: Transition) -> Markdown:

@@ -21,7 +21,8 @@ LONG: Final = 200
 """Characters of a name or message that are shown."""
 
 _MARKUP: Final = re.compile(r"[\\`*\[\]<>|~$]|(?<!\w)_|_(?!\w)|&(?=[#\w])")
-_START: Final = re.compile(r"^(?=[#=+:-])|(?<=^\d)(?=[.)])|(?<=^\d\d)(?=[.)])")
+_START: Final = re.compile(r"^(?=[#=+:-])")
+_NUMBERED: Final = re.compile(r"^(\d{1,9})(?=[.)](?:\s|$))")
 _REFERENCE: Final = re.compile(
     r"(?<=@)(?=\w)|(?<=#)(?=\d)|(?<=GH-)(?=\d)|(?<=http)(?=s?:)|(?<=www)(?=\.)"
 )
@@ -78,6 +79,7 @@ def prose(text: str, long: int = 4 * LONG) -> Markdown:
     see \\*this\\* @<!-- -->one of x86_64
     """
     plain = _START.sub(r"\\", _MARKUP.sub(r"\\\g<0>", visible(text, long)))
+    plain = _NUMBERED.sub(r"\g<0>\\", plain)
     return Markdown(_REFERENCE.sub("<!-- -->", plain))
 
 

@@ -93,6 +93,11 @@ class Report:
             return (f"Keras raises {raised}",)
         return self.facts.sentences if self.facts.rules else ()
 
+    @property
+    def subject(self) -> str:
+        """What is routed: `output`, or `input` where nothing but inputs is."""
+        return "input" if {one.part for one in self.facts.misroutes} == {"input"} else "output"
+
     @cached_property
     def routing(self) -> tuple[Row, ...]:
         """Output, what it should use, what it uses."""

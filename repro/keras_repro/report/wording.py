@@ -193,13 +193,31 @@ def what(facts: Facts) -> str:
         return form or facts.failure
     said = facts.sentences[0]
     if isinstance(facts.case, TreeCase):
-        return f"keras.tree.{said.partition(': expected')[0]}"
+        return _of_trees(said)
     form = form.removeprefix("Keras: ").removesuffix(".")
     for past, now in TENSES.items():
         said = said.replace(past, now, 1)
-    if facts.misroutes or not form:
-        return said + (f" ({form})" if form else "")
-    return f"{form}: {facts.failure.removeprefix('refused: ').strip().removesuffix(':')}"
+    if form and facts.failure.startswith(("refused: ", "failed: ")):
+        return f"{form}: {_raised(facts)}"
+    return said + (f" ({form})" if form else "")
+
+
+def _of_trees(said: str) -> str:
+    head, _, seen = said.partition(": expected ")
+    if said.startswith("the "):
+        return head
+    if head.endswith(")") and ", observed " in seen:
+        # It is a call, and says nothing yet.
+        want, _, got = seen.partition(", observed ")
+        return f"keras.tree.{head}: {got}, where {want.removeprefix('raises ')} is right"
+    return f"keras.tree.{head}"
+
+
+def _raised(facts: Facts) -> str:
+    """The exception, as a release raised it."""
+    shown = (entry.detail for entry in facts.timeline if entry.verdict is Verdict.BAD)
+    said = facts.failure.partition(": ")[2].strip().removesuffix(":")
+    return next((one for one in shown if one.startswith(said.partition(":")[0])), said)
 
 
 TENSES: Final = {
@@ -208,6 +226,10 @@ TENSES: Final = {
     " was weighted ": " is weighted ",
     " was given ": " gets ",
     " were reported ": " are reported ",
+    " were not used": " are not used",
+    " was not used": " is not used",
+    " was fed ": " is fed ",
+    " used ": " uses ",
 }
 
 
@@ -221,6 +243,9 @@ PARTS: Final = {
     "target": "target",
     "loss": "loss function",
     "weight": "loss weight",
+    "sample weight": "sample weights",
+    "metric weight": "sample weights, in its metrics,",
+    "input": "data",
     "metric target": "target, in its metrics,",
     "metric": "metrics",
     "name": "name in the report",

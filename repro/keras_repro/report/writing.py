@@ -2,6 +2,7 @@
 
     hunts/<slug>/issue.md       what to file
                  report.html    the same for eyes
+                 minimal.py     the script in them, where it could be made smaller than the case
     hunts/index.html            where there are several: which release shows which
 
 Public: `Reported`, `report_folders`, `text_of`, `write_files`, `write_index`, `document`.
@@ -23,6 +24,7 @@ from keras_repro.report.facts import Facts, read_facts
 from keras_repro.report.issue import issue, new_issue_link, refuse_unspecified
 from keras_repro.report.known import Known, Likeness, likenesses
 from keras_repro.report.looking import look
+from keras_repro.report.minimal import with_minimal
 from keras_repro.report.page import Summary, index_page, page
 from keras_repro.report.report import Report
 from keras_repro.report.terminal import plain_text
@@ -82,7 +84,7 @@ def report_folders(
         with open_lab(backend) as lab:
             for one in wanted:
                 if one.facts is not None and one.facts.backend == backend:
-                    found[one.folder] = _looked(lab, one.folder, one.facts, one.like)
+                    found[one.folder] = _looked(lab, one, one.facts)
     return [found[folder] for folder in folders]
 
 
@@ -95,11 +97,12 @@ def _read(folder: Path, known: Sequence[Known]) -> Reported:
     return Reported(folder, facts, like=tuple(likenesses(facts, known)))
 
 
-def _looked(lab: Lab, folder: Path, facts: Facts, like: tuple[Likeness, ...]) -> Reported:
+def _looked(lab: Lab, one: Reported, facts: Facts) -> Reported:
     try:
-        return Reported(folder, facts, Report(facts, look(lab, facts)), like)
+        facts = with_minimal(lab, facts, one.folder / "minimal.py")
+        return Reported(one.folder, facts, Report(facts, look(lab, facts)), one.like)
     except KerasBisectError as fault:
-        return Reported(folder, facts, None, like, fault)
+        return Reported(one.folder, facts, None, one.like, fault)
 
 
 def text_of(report: Report, form: Format) -> str:

@@ -20,6 +20,7 @@ __all__ = [
     "Call",
     "Node",
     "call",
+    "columns",
     "dictionary",
     "docstring",
     "listed",
@@ -66,7 +67,7 @@ def _flat(node: Node | str) -> str:
 def _lay(node: Node | str, indent: int, before: str, after: str) -> str:
     """Return `node` between `before` and `after`, broken where the line is too long."""
     flat = f"{before}{_flat(node)}{after}"
-    if indent + _columns(flat) <= WIDTH or isinstance(node, str):
+    if indent + columns(flat) <= WIDTH or isinstance(node, str):
         return " " * indent + flat + "\n"
     if isinstance(node, After):
         return _lay(node.value, indent, before + node.before, after)
@@ -75,7 +76,7 @@ def _lay(node: Node | str, indent: int, before: str, after: str) -> str:
     return f"{margin}{before}{node.before}{node.opening}\n{entries}{margin}{node.closing}{after}\n"
 
 
-def _columns(text: str) -> int:
+def columns(text: str) -> int:
     """Return how wide `text` is: formatters count two columns for a wide character."""
     if text.isascii():
         return len(text)

@@ -220,7 +220,8 @@ def _summary(case: Case) -> str:
     if case.model != "functional":
         words[0] = f"{case.model}, {words[0]}"
     if case.inputs is not None:
-        fed = f"{case.inputs.container} inputs fed a {_kind(case.inputs.fed)}"
+        kind = _kind(case.inputs.fed)
+        fed = f"{case.inputs.container} inputs fed a{'n' * (kind[0] in 'OI')} {kind}"
         words.append(f"{fed} with a None" if case.inputs.fed_none else fed)
     if case.entry == "function":
         words.append("a function")
@@ -233,7 +234,8 @@ def _summary(case: Case) -> str:
         ("sample weights", case.sample_weight),
     ):
         if form is not None:
-            words.append(f"{_kind(form)} {word}")
+            kind = _kind(form)
+            words.append("one target" if (kind, word) == ("one", "targets") else f"{kind} {word}")
     if case.within != "nothing":
         words.append(f"out of a {case.within} of a model inside")
     if case.model == "subclass" and case.heads != "list":
