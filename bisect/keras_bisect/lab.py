@@ -29,7 +29,7 @@ from keras_bisect.errors import BrokenBuild
 from keras_bisect.events import Listener, Notice, Probed, ignore
 from keras_bisect.history.repository import Repository
 from keras_bisect.outcome import Ended, Outcome, Tree
-from keras_bisect.probe.era import Eras
+from keras_bisect.probe.era import Era, Eras
 from keras_bisect.probe.prefix import imports_keras_first
 from keras_bisect.probe.prober import Prober, Script, Task, digest
 from keras_bisect.record.results import Results
@@ -297,11 +297,10 @@ class Lab(Supply):
         if self.times is None or all(one.import_error is None for one in outcomes):
             return outcomes
         assert not isinstance(run.source, BrokenBuild)
-        build = run.source.build
-        era = self.times.era(build, self.made(build))
+        era = self.times.era(run.source.build, self.made(run.source.build))
         if era is None:
             return outcomes
-        return self.times.kept(era, build, key.script, key.folder, key.content, key.tree)
+        return self.times.kept(era, key.script, key.folder, key.content, key.tree)
 
     def _add(self, key: _Key, outcome: Outcome, seen: Outcome) -> list[Outcome]:
         """Write a new outcome down; all that there are of its key.
@@ -330,21 +329,24 @@ class Lab(Supply):
         where = (key.folder, key.content, key.tree)
         return self.times.outcome(era, task.script, task.source, *where)
 
-    def in_the_time_of(
-        self, other: Build, script: Script, build: Build, tree: Tree = "optree"
-    ) -> Outcome | None:
-        """One script under one build in the environment that another build was judged in.
-
-        Returns:
-            None where that was judged in the present one.
-        """
-        era = self.times.judged_in(other) if self.times is not None else None
+    def judged_in(self, script: Script, build: Build, tree: Tree = "optree") -> Era | None:
+        """The environment that a build, or one with its content, was run in, if not the present."""
         source = self.had(build)
-        if self.times is None or era is None or isinstance(source, BrokenBuild):
+        if self.times is None or isinstance(source, BrokenBuild):
+            return None
+        known = self._known.get(_key_of(script, source, tree))
+        return self.times.of(known.outcomes[0]) if known and known.outcomes else None
+
+    def in_the_time_of(
+        self, era: Era, script: Script, build: Build, tree: Tree = "optree"
+    ) -> Outcome | None:
+        """One script under one build in an environment of another time; None without the build."""
+        source = self.had(build)
+        if self.times is None or isinstance(source, BrokenBuild):
             return None
         key = _key_of(script, source, tree)
         where = (key.folder, key.content, key.tree)
-        known = self.times.kept(era, build, key.script, *where)
+        known = self.times.kept(era, key.script, *where)
         return known[0] if known else self.times.outcome(era, script, source, *where)
 
     def _begin_again(self, script: Script) -> None:

@@ -115,6 +115,8 @@ class Outcome:
     it started, the network, more files than are noted; empty if nothing of it was seen."""
     touched: bool = False
     """It, or what it started, wrote into or removed from the folder of the Keras it was given."""
+    era: str = ""
+    """The day, ISO 8601, of the environment of another time that it ran in; empty: the present."""
 
 
 def outcome_document(outcome: Outcome) -> dict[str, Any]:
@@ -131,6 +133,7 @@ def outcome_document(outcome: Outcome) -> dict[str, Any]:
         "read": list(outcome.read),
         "beyond": outcome.beyond,
         "touched": outcome.touched,
+        "era": outcome.era,
     }
 
 
@@ -155,6 +158,7 @@ def outcome_of(document: Mapping[str, Any]) -> Outcome:
         read=_texts(document, "read"),
         beyond=_text(document, "beyond", ""),
         touched=document.get("touched", False) is True,
+        era=_text(document, "era", ""),
     )
 
 

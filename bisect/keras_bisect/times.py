@@ -9,7 +9,8 @@ Public: `Times`.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from dataclasses import replace
+from datetime import date, datetime
 
 from keras_bisect.builds.build import Build
 from keras_bisect.builds.store import Source
@@ -40,7 +41,6 @@ class Times:
         self._results = results
         self._notice = notice
         self._of: dict[str, Era | None] = {}
-        self._judged: dict[str, Era] = {}
 
     def era(self, build: Build, made: datetime | None) -> Era | None:
         """The environment of a build's time; None where there is none, which is told once."""
@@ -52,27 +52,23 @@ class Times:
                 self._of[build.name] = None
         return self._of[build.name]
 
-    def judged_in(self, build: Build) -> Era | None:
-        """The environment that a build was judged in; None if it was that of the present."""
-        return self._judged.get(build.name)
+    def of(self, outcome: Outcome) -> Era | None:
+        """The environment that an outcome was seen in; None if it was that of the present."""
+        return self._eras.on(date.fromisoformat(outcome.era)) if outcome.era else None
 
-    def kept(
-        self, era: Era, build: Build, script: str, folder: str, content: str, tree: Tree
-    ) -> list[Outcome]:
+    def kept(self, era: Era, script: str, folder: str, content: str, tree: Tree) -> list[Outcome]:
         """What earlier commands saw there. Arguments as for `Results.get`."""
         if self._results is None:
             return []
         kept = self._results.elsewhere(era.identity).get(script, folder, content, tree)
-        if kept:
-            self._judged[build.name] = era
-        return [one.outcome for one in kept]
+        return [replace(one.outcome, era=era.day.isoformat()) for one in kept]
 
     def outcome(
         self, era: Era, script: Script, source: Source, folder: str, content: str, tree: Tree
     ) -> Outcome:
         """One run there, which is kept."""
-        self._judged[source.build.name] = era
         outcome = self._prober.run(script, source, tree, python=era.python)
+        outcome = replace(outcome, era=era.day.isoformat())
         if self._results is not None:
             elsewhere = self._results.elsewhere(era.identity)
             elsewhere.add(digest(script), folder, content, tree, outcome)

@@ -146,7 +146,10 @@ class Eras:
             Unreachable: the index cannot be reached.
             HarnessError: uv failed, took too long, or the cache cannot be written.
         """
-        day = last_day(made, datetime.now(UTC))
+        return self.on(last_day(made, datetime.now(UTC)))
+
+    def on(self, day: date) -> Era:
+        """The environment of a day, as `Era.day` has it. Raises as `of`."""
         with self._mutex:
             answer = self._answers.get(day)
             if answer is None:

@@ -190,14 +190,20 @@ def _in_one_time(trial: Trial, found: Found) -> Found:
     Where a build was judged in an environment of its own time, its neighbour is judged there, too.
     If that shows something else there, it is not said that Keras makes the difference.
     """
-    times = trial.lab.times
-    if times is None or times.judged_in(found.last) == times.judged_in(found.first):
+    last, first = (
+        trial.lab.judged_in(trial.script, build, trial.tree) for build in (found.last, found.first)
+    )
+    if last == first:
         return found
-    sides = [(found.last, found.first, found.after), (found.first, found.last, found.before)]
-    for old, other, expected in sides:
-        era = times.judged_in(old)
-        outcome = trial.lab.in_the_time_of(old, trial.script, other, trial.tree)
-        if era is None or outcome is None:
+    sides = [
+        (found.last, last, found.first, found.after),
+        (found.first, first, found.last, found.before),
+    ]
+    for old, era, other, expected in sides:
+        if era is None:
+            continue
+        outcome = trial.lab.in_the_time_of(era, trial.script, other, trial.tree)
+        if outcome is None:
             continue
         there = judge(outcome, trial.signature).verdict
         if there is expected:
