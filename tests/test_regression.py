@@ -80,6 +80,29 @@ def test_a_law_of_trees_is_asserted(tmp_path: Path, order: str, passes: bool) ->
     assert _passes(folder, regression_test(render(case).text, RULE)) is passes
 
 
+def test_the_implementations_are_named_as_the_keras_that_is_installed_has_them(
+    tmp_path: Path,
+) -> None:
+    """Lost: the kinds of test that name private parts of Keras were never run."""
+    structure = Node("dict", (1, Node("tuple", (2,))), ("b", "a"))
+    laws = {
+        "compared": regression_test(render(TreeCase(structure, "T9")).text, RULE),
+        "asked": regression_test(render(TreeCase(structure, "T2")).text, RULE, "dm-tree"),
+    }
+    assert "dmtree_impl as tree" in laws["asked"]
+    for name, text in laws.items():
+        (tmp_path / f"{name}_test.py").write_text(text)
+        assert max(map(len, text.splitlines())) <= 80
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert "2 passed" in run.stdout, run.stdout
+
+
 def _same(script: str, test: str) -> bool:
     """Whether both make the same calls, with the same arguments."""
     told = []

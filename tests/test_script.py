@@ -6,7 +6,6 @@ import ast
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -118,14 +117,6 @@ def test_two_outputs_fit_on_a_screen(case: Case) -> None:
     assert text.count("\n") <= (40 if short else 50)
     assert "keras_repro" not in text
     assert "__version__" not in text
-
-
-def test_rendering_costs_next_to_nothing() -> None:
-    """Lost: the search, which renders a case for each model it tries, would slow down unseen."""
-    start = time.perf_counter()
-    for _ in range(200):
-        render(EVERYTHING)
-    assert (time.perf_counter() - start) / 200 < 0.001
 
 
 @given(st.text())

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
+from keras_bisect.outcome import Tree
 from keras_repro.contract import Rule
 from keras_repro.script import literal
 from keras_repro.script.layout import WIDTH, After, Call, Node, columns, listed, statement
@@ -42,12 +43,13 @@ for name, value in expected.items():
 """
 
 
-def regression_test(script: str, rules: Sequence[Rule]) -> str:
+def regression_test(script: str, rules: Sequence[Rule], tree: Tree = "optree") -> str:
     """The test that fails where `script` exits with 1, and passes where it exits with 0.
 
     Args:
         script: as `render` makes them, of either kind of case.
         rules: what the docstring says; the rules that are broken, where they are known.
+        tree: the implementation that a law of `keras.tree` is asked of: Keras' own tests name it.
     """
     module = ast.parse(script)
     title = ast.get_docstring(module) or ""
@@ -56,7 +58,7 @@ def regression_test(script: str, rules: Sequence[Rule]) -> str:
     body = "".join(_Lines(script).of(statements, BODY)) + textwrap.indent(end, " " * BODY)
     name = "TreeTest" if kind == "keras.tree" else "RoutingTest"
     return (
-        f"{_imports(module, body)}\n\n\n"
+        f"{_imports(module, body, tree)}\n\n\n"
         f"class {name}(testing.TestCase):\n"
         f"    def {_name(title)}(self):\n"
         f"{_docstring(rules, title)}{body}"
@@ -79,7 +81,7 @@ def _docstring(rules: Sequence[Rule], title: str) -> str:
 # -- imports ---------------------------------------------------------------------------------------
 
 
-def _imports(module: ast.Module, body: str) -> str:
+def _imports(module: ast.Module, body: str, tree: Tree) -> str:
     """What the body uses, one name a line, in the groups and the order that Keras asks for."""
     used = {
         node.id
@@ -100,6 +102,8 @@ def _imports(module: ast.Module, body: str) -> str:
             source = node.module or "" if isinstance(node, ast.ImportFrom) else ""
             if source == "keras":
                 source = "keras.src"
+            if (source, alias.name, tree) == ("keras.src", "tree", "dm-tree"):
+                source, line = "keras.src.tree", "import dmtree_impl as tree"
             if source:
                 line = f"from {source} {line}"
             home = (source or alias.name).partition(".")[0]
@@ -204,6 +208,9 @@ class _Lines:
         if mark and len(margin) + len(line) > WIDTH - NARROWER:
             yield f"{margin}# {comment}\n"
             line = code
+        before, bracket, inside = line.removesuffix("):").rpartition("(")
+        if bracket and len(margin) + len(line) > WIDTH - NARROWER and line.endswith("):"):
+            line = f"{before}(\n{margin}    {inside}\n{margin}):"
         yield f"{margin}{line}\n"
 
     # -- layout ----------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from keras_repro.cli.values import SUBJECT
 
 if TYPE_CHECKING:
     from keras_bisect.lab import Lab
+    from keras_bisect.outcome import Tree
     from keras_repro.report.writing import Format, Reported
 
 __all__ = ["report", "script"]
@@ -139,10 +140,9 @@ def _like(one: Reported) -> None:
 @click.argument("case", metavar="CASE", type=SUBJECT)
 @click.option(
     "--tree",
-    default="optree",
-    show_default=True,
     type=click.Choice(["optree", "dm-tree"]),
-    help="Implementation of keras.tree that the script asks for.",
+    help="Implementation of keras.tree that is asked.  "
+    "[default: that of the finding beside it, or optree]",
 )
 @click.option(
     "--pytest",
@@ -150,23 +150,26 @@ def _like(one: Reported) -> None:
     is_flag=True,
     help="Write it as a regression test for the test suite of Keras.",
 )
-def script(case: Path, tree: str, as_test: bool) -> int:
+def script(case: Path, tree: Tree | None, as_test: bool) -> int:
     """Write the script of a case to standard output.
 
     CASE is a `case.json`, or the folder of a finding.
     """
     from keras_repro.reading import load, render
+    from keras_repro.regression import regression_test
+    from keras_repro.report.facts import rules_of, tree_of
+    from keras_repro.tree_case import TreeCase
 
     path = case / "case.json" if case.is_dir() else case
+    subject = load(path)
+    tree = tree or tree_of(path)
     if not as_test:
-        write(render(load(path), "dm-tree" if tree == "dm-tree" else "optree").text)
+        write(render(subject, tree).text)
         return 0
-    from keras_repro.regression import regression_test
-    from keras_repro.report.facts import rules_of
-
-    if tree != "optree":
+    if tree != "optree" and not isinstance(subject, TreeCase):
         raise UsageError(
-            "A test runs in the Keras of its suite, and cannot choose dm-tree. Leave --tree out."
+            "A test of a model runs with the keras.tree of its suite, and cannot choose dm-tree. "
+            "Name --tree optree for one that may pass."
         )
-    write(regression_test(render(load(path)).text, rules_of(path)))
+    write(regression_test(render(subject).text, rules_of(path), tree))
     return 0

@@ -5,7 +5,7 @@ is broken, how, since when. A *bisect* of anybody's script has a journal alone: 
 and what its failure means is for its author to say. A bisect of a finding's script adds to the
 finding. Both become `Facts`, so that everything behind this room need not care.
 
-Public: `Facts`, `Misroute`, `read_facts`, `folders`, `rules_of`.
+Public: `Facts`, `Misroute`, `read_facts`, `folders`, `rules_of`, `tree_of`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from keras_repro.contract import RULES, Rule
 from keras_repro.reading import AnyCase, CaseSignature, load, render
 from keras_repro.trees.case import TreeCase
 
-__all__ = ["Facts", "Misroute", "folders", "read_facts", "rules_of"]
+__all__ = ["Facts", "Misroute", "folders", "read_facts", "rules_of", "tree_of"]
 
 JOURNAL, HUNT, CASE, SCRIPT = "journal.jsonl", "hunt.json", "case.json", "repro.py"
 PASSING = "passing.json"
@@ -167,6 +167,16 @@ def read_facts(folder: Path) -> Facts:
     if run is None:
         raise UsageError(f"{folder}: its {JOURNAL} holds no search. Run the bisect again.")
     return _bisected(folder, run, lines)
+
+
+def tree_of(path: Path) -> Tree:
+    """The implementation of `keras.tree` of the finding that a case is of; optree for any other.
+
+    Args:
+        path: the case.
+    """
+    beside = (path.parent / HUNT).is_file() and path.name == CASE
+    return read_facts(path.parent).tree if beside else "optree"
 
 
 def rules_of(path: Path) -> tuple[Rule, ...]:
