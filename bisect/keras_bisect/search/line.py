@@ -8,7 +8,7 @@ What a person suspects is tried first by a detour that cannot change the answer:
 searched with the suspected positions and their neighbours alone, and what is left between two of
 them after that is searched as ever.
 
-Public: `Found`, `changes`, `beyond`, `others`.
+Public: `Found`, `Mistaken`, `changes`, `beyond`, `others`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,20 @@ from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Entry, Tally, line_of
 from keras_bisect.verdict import Judged, Verdict, judge
 
-__all__ = ["Found", "beyond", "changes", "others"]
+__all__ = ["Found", "Mistaken", "beyond", "changes", "others"]
 
 EVERY = 64
 """Builds of a line that are probed where every change is looked for."""
 OTHERS = 2
 """Runs of a build that fail in another way, after which that is no accident."""
 TWO = {Verdict.GOOD, Verdict.BAD}
+
+
+class Mistaken(Exception):  # noqa: N818
+    """An end of a line is not what a single run of it showed: the script does not always show one.
+
+    The trial knows that now. Whoever chose the line by such runs chooses again.
+    """
 
 
 @dataclass(frozen=True)
@@ -68,6 +75,9 @@ def changes(
         after: the verdict of the last.
         suspects: positions that a person suspects to begin the change.
         every: look for every change, not only for those that separate the ends.
+
+    Raises:
+        Mistaken: see there; only where the script was not known to be noisy.
     """
     if every:
         return _every(trial, line)
@@ -83,6 +93,9 @@ def _changes(
         if _hold(trial, line, found):
             return [_found(trial, line, change) for change in found]
         trial.becomes_noisy()
+        low, high = trial.entries([line[0], line[-1]])
+        if (low.verdict, high.verdict) != (before, after):
+            raise Mistaken
     if {before, after} == TWO and (believed := _believed(trial, line, before, after)):
         return [believed]
     # Only good and bad have rates; with any other verdict each build is decided by itself.

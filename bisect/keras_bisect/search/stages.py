@@ -19,7 +19,7 @@ from keras_bisect.events import Notice, Stage
 from keras_bisect.history.git import NotInRepository
 from keras_bisect.lab import Lab
 from keras_bisect.search.commits import narrow_to_commits, noted, older
-from keras_bisect.search.line import changes, others
+from keras_bisect.search.line import Mistaken, changes, others
 from keras_bisect.search.narrow import Grain, narrow_to_files, narrow_to_nightlies
 from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Place, Transition, kind_of
@@ -58,6 +58,16 @@ def narrow_between(
         to: how far to narrow.
         every_change: narrow every change between the ends, not only those that separate them.
     """
+    try:
+        return _narrow_between(trial, good, bad, to, every_change)
+    except Mistaken:
+        # Now every build is run until its side is sure, those that a line is chosen by as well.
+        return _narrow_between(trial, good, bad, to, every_change)
+
+
+def _narrow_between(
+    trial: Trial, good: Build, bad: Build, to: Grain, every_change: bool
+) -> list[Transition]:
     releases = trial.lab.index.releases() if good.kind == bad.kind == "release" else ()
     low, high = (bad, good) if older(trial.lab, bad, good) else (good, bad)
     before = Verdict.GOOD if low is good else Verdict.BAD
