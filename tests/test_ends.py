@@ -13,7 +13,7 @@ from keras_bisect.events import Notice
 from keras_bisect.outcome import Outcome
 from keras_bisect.probe.prober import Task
 from keras_bisect.search.ends import Ends, find_ends
-from keras_bisect.verdict import learn
+from keras_bisect.verdict import Signature, learn
 from worlds import OUTCOMES, SCRIPT, World
 
 
@@ -52,6 +52,18 @@ def test_a_good_release_is_looked_for_in_growing_steps(line: str, good: str) -> 
     world = World("")
     releases = world.release_line(line)
     assert names(ends(world)) == (good, releases[-1].name)
+
+
+def test_a_failure_that_is_not_the_one_of_the_case_is_no_bad_end() -> None:
+    """Lost otherwise: --find-fix would stop at the first release that fails in any way."""
+    world = World("")
+    world.release_line("GGBBDG")
+
+    def recognise(outcome: Outcome) -> Signature | None:
+        return learn(outcome) if outcome.raised is None else None
+
+    found = find_ends(world.lab(), SCRIPT, None, None, recognise=recognise, find_fix=True)
+    assert names(found) == ("3.5.0", "3.3.0")
 
 
 def test_a_good_release_between_the_steps_is_found() -> None:

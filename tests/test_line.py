@@ -140,7 +140,7 @@ def test_an_end_of_a_line_that_passed_in_luck_is_not_believed() -> None:
     the good end of a search that names a culprit among bad builds only.
     """
     wrong = 0
-    for seed in range(40):
+    for seed in range(20):
         world = Moody("G" * 10 + "B" * 70, seed, moods={"B": 0.5})
         # What was mended on the branch of a release is still wrong in the nightly of its day.
         good, bad = world.release("3.1.0", 40, "G"), world.release("3.2.0", 60, "B")

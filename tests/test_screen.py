@@ -11,6 +11,7 @@ import pytest
 from keras_bisect.api import Bisected
 from keras_bisect.builds.build import Build
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
+from keras_bisect.search.commits import NO_COMMITS
 from keras_bisect.transitions import Culprit, Entry, Place, Transition
 from keras_bisect.verdict import NO_IMPORT, Failure, Verdict, first_look, judge
 from keras_bisect.wording import cut, short
@@ -39,6 +40,23 @@ def test_a_change_is_told_in_short_lines() -> None:
     assert any(line.endswith(f"touches {touched}, … (6 files)") for line in lines)
     assert any(line.endswith("x…)") for line in lines)
     assert lines[-1].endswith("git:1e8426b2f5 and 8f5ad1e75b part at 1e8426b2f5.")
+
+
+def test_a_change_without_a_commit_says_how_to_go_on_with_builds_that_exist() -> None:
+    """Lost: a command that is refused, for want of `git:`, or whose good end is not good."""
+    ends = [Build("release", name) for name in ("3.5.0", "3.7.0")]
+    note = (f"{NO_COMMITS}: it is a shallow clone.",)
+    begins = replace(FOUND, last=Place("3.5.0"), notes=note)
+    changes = replace(begins, kind="changed", before=Verdict.BAD, after=Verdict.DIFFERENT)
+    ended = replace(begins, kind="fixed", before=Verdict.DIFFERENT, after=Verdict.GOOD)
+    found = Bisected((begins, changes, changes, ended), Failure(Ended.EXIT, 1), *ends, (), 1, 1.0)
+    lines = bisect_summary(found, Path("a.py")).splitlines()
+    said = [line.split("a.py ")[1].split(" --repo")[0] for line in lines if "go on:" in line]
+    assert said == [
+        f"--good 3.5.0 --bad git:{SHA}",
+        "--good 3.5.0 --bad 3.7.0",
+        f"--good git:{SHA} --bad 3.5.0",
+    ]
 
 
 def test_a_range_says_how_it_may_become_an_answer() -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from keras_bisect.events import Began, Ended, Judgement, Learned, Narrowed, Notice, Probed, Stage
 from keras_bisect.search.commits import NO_COMMITS
-from keras_bisect.transitions import SYMBOLS, Entry, Tally, Transition, line_of
+from keras_bisect.transitions import SYMBOLS, Entry, Place, Tally, Transition, line_of
 from keras_bisect.verdict import NO_IMPORT, Failure, Signature, Verdict
 from keras_bisect.wording import counted, cut, short
 
@@ -291,18 +291,28 @@ def bisect_summary(
     for transition in result.transitions:
         last, first = transition.last, transition.first
         if any(note.startswith(NO_COMMITS) for note in transition.notes):
-            good, bad = last.finest, first.finest
+            good, bad = _build_of(last), _build_of(first)
             if transition.kind == "fixed":
                 good, bad = bad, good
-            lines.append(
+            elif transition.kind == "changed":
+                # Neither is good. What is known on the way costs nothing.
+                good, bad = result.good.name, result.bad.name
+            line = (
                 f"go on:     {shlex.join(again)} --good {good} --bad {bad} "
                 "--repo CLONE    (a clone of the Keras repository)"
             )
+            if line not in lines:
+                lines.append(line)
     untested = [entry for one in result.transitions for entry in one.between]
     if any(NO_IMPORT in entry.detail for entry in untested) and "--era" not in typed:
         command = shlex.join(["keras-repro", "bisect", _near(subject), *typed, "--era"])
         lines.append(f"go on:     {command}    (environments of their time, made by uv)")
     return "\n".join([*lines, f"{result.probes} probes, {result.seconds:.1f} s"]) + "\n"
+
+
+def _build_of(place: Place) -> str | None:
+    """One side of a transition as a person writes it."""
+    return f"git:{place.commit}" if place.commit else place.finest
 
 
 def timeline_summary(entries: Sequence[Entry], transitions: Sequence[Transition]) -> str:

@@ -248,8 +248,12 @@ def _failing_before(search: _Search, good: Build | None) -> Build:
     search.lab.listener(Stage(f"a failing release before {good}"))
 
     def failing(build: Build) -> tuple[bool, str]:
-        seen = first_look(search.outcome(build))
-        return seen.verdict is Verdict.BAD, str(seen.verdict)
+        outcome = search.outcome(build)
+        seen = first_look(outcome).verdict
+        if seen is Verdict.BAD and search.failure(outcome) is None:
+            # It fails, but not as its case does.
+            seen = Verdict.DIFFERENT
+        return seen is Verdict.BAD, str(seen)
 
     return _stepping(search, good, failing, "fails", "--bad")
 
