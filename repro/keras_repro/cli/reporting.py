@@ -158,7 +158,7 @@ def script(case: Path, tree: Tree | None, as_test: bool) -> int:
     from keras_repro.reading import load, render
     from keras_repro.regression import regression_test
     from keras_repro.report.facts import rules_of, tree_of
-    from keras_repro.tree_case import TreeCase
+    from keras_repro.trees.case import TreeCase
 
     path = case / "case.json" if case.is_dir() else case
     subject = load(path)
