@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from keras_bisect import Grain, Index, Lab, Prober, Script, Store, bisect
-from keras_bisect.errors import UsageError
+from keras_bisect.errors import Inconclusive, UsageError
 from keras_bisect.history.repository import Repository
 from keras_bisect.search.commits import narrow_to_commits
+from keras_bisect.search.ends import find_ends
 from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Place, Transition
-from keras_bisect.verdict import Failure, Verdict
+from keras_bisect.verdict import Failure, Verdict, learn
 from upstream import NOW, Upstream
 from worlds import CULPRIT, OUTCOMES, World
 from worlds import SCRIPT as MADE_UP
@@ -56,6 +57,20 @@ def test_the_commit_and_its_file_are_named(
     assert found.files == ("keras/src/ops.py",)
     assert mended.kind == "fixed"
     assert mended.culprit is not None and mended.culprit.sha == fixed
+
+
+def test_a_commit_at_an_end_moves_outward(upstream: Upstream, tmp_path: Path) -> None:
+    """Lost otherwise: who names a broken commit would have to look for a whole one by hand."""
+    shas = [
+        upstream.commit(f"commit {n}", {**NOW, CULPRIT: f"{letter} {n}"})
+        for n, letter in enumerate("GGUGBUUBU")
+    ]
+    made = World("").lab(Repository(upstream.path, tmp_path / "cache"))
+    names = [f"git:{sha}" for sha in shas]
+    found = find_ends(made, MADE_UP, names[2], names[5], recognise=learn)
+    assert (found.good.name, found.bad.name) == (names[1], names[7])
+    with pytest.raises(Inconclusive, match="cannot be tested: the script"):
+        find_ends(made, MADE_UP, names[0], names[8], recognise=learn)
 
 
 def test_commits_need_a_repository(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ Public: `Ends`, `find_ends`.
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,13 +22,14 @@ from keras_bisect.builds.build import Build
 from keras_bisect.builds.index import NoSuchNightly
 from keras_bisect.errors import Inconclusive, NotReproduced, UsageError
 from keras_bisect.events import Learned, Notice, Stage
+from keras_bisect.history.git import NotInRepository
 from keras_bisect.history.repository import main_parent
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe.prober import Script
 from keras_bisect.search.commits import build_of, foresee, older
 from keras_bisect.search.trial import Hints, Repeat, Trial
-from keras_bisect.verdict import Signature, Verdict, first_look, judge
+from keras_bisect.verdict import Judged, Signature, Verdict, first_look, judge
 
 __all__ = ["Ends", "Recognise", "find_ends"]
 
@@ -183,8 +185,14 @@ def _newest(lab: Lab) -> Build:
 
 def _neighbours(lab: Lab, build: Build, *, newer: bool) -> Iterator[Build]:
     """Builds of the same kind on one side of a build, the nearest first."""
-    if build.kind == "commit" and lab.repository is not None and not newer:
+    if build.kind == "commit" and lab.repository is not None:
         here = lab.repository.resolve(build.name.removeprefix("git:"))
+        if newer:
+            with contextlib.suppress(NotInRepository):
+                tip = lab.repository.tip()
+                if lab.repository.is_ancestor(here, tip):
+                    yield from map(build_of, lab.repository.between(here, tip)[1:])
+            return
         while (parent := main_parent(here)) is not None:
             here = lab.repository.resolve(parent)
             yield build_of(here)
@@ -195,6 +203,12 @@ def _neighbours(lab: Lab, build: Build, *, newer: bool) -> Iterator[Build]:
     place = next((i for i, one in enumerate(line) if one.name == build.name), None)
     if place is not None:
         yield from line[place + 1 :] if newer else reversed(line[:place])
+
+
+def _untestable(side: str, named: Build, why: Judged, last: Build) -> Inconclusive:
+    """Neither an end nor what could stand for it, up to `last`, can be tested."""
+    nor = ", nor can its neighbours" if last.name != named.name else ""
+    return Inconclusive(f"The {side} end, {named}, cannot be tested{nor}: {why.detail}.")
 
 
 # -- the bad end -------------------------------------------------------------------------------
@@ -222,10 +236,7 @@ def _bad_end(
         if signature is None:
             raise _not_bad(search, build, outcome, good)
         return search.trial(signature), build
-    raise Inconclusive(
-        f"The bad end, {named}, cannot be tested, nor can its neighbours: "
-        f"{first_look(first).detail}."
-    )
+    raise _untestable("bad", named, first_look(first), build)
 
 
 def _not_bad(search: _Search, bad: Build, outcome: Outcome, good: Build | None) -> NotReproduced:
@@ -286,9 +297,7 @@ def _good_end(search: _Search, trial: Trial, named: Build, *, newer: bool) -> Bu
             f"The good end, {build}, {how}: {judged.detail}. Give a build that passes with --good, "
             "or leave it out to have one looked for."
         )
-    raise Inconclusive(
-        f"The good end, {named}, cannot be tested, nor can its neighbours: {first.detail}."
-    )
+    raise _untestable("good", named, first, build)
 
 
 def _gallop(search: _Search, trial: Trial, bad: Build) -> Build:
