@@ -30,6 +30,8 @@ __all__ = ["Found", "Mistaken", "beyond", "changes", "others"]
 
 EVERY = 64
 """Builds of a line that are probed where every change is looked for."""
+FEW = 4
+"""Builds whose side one search asks for, about, where none of them may be wrong."""
 OTHERS = 2
 """Runs of a build that fail in another way, after which that is no accident."""
 TWO = {Verdict.GOOD, Verdict.BAD}
@@ -80,7 +82,7 @@ def changes(
         Mistaken: see there; only where the script was not known to be noisy.
     """
     if every:
-        return _every(trial, line)
+        return _every(trial, line, before, after)
     found = _changes(trial, line, before, after, suspects)
     return [_in_one_time(trial, one) for one in found]
 
@@ -92,14 +94,23 @@ def _changes(
         found = _plain(trial, line, before, after, suspects)
         if _hold(trial, line, found):
             return [_found(trial, line, change) for change in found]
-        trial.becomes_noisy()
-        low, high = trial.entries([line[0], line[-1]])
-        if (low.verdict, high.verdict) != (before, after):
-            raise Mistaken
+        _becomes_noisy(trial, line, before, after)
     if {before, after} == TWO and (believed := _believed(trial, line, before, after)):
         return [believed]
     # Only good and bad have rates; with any other verdict each build is decided by itself.
     return [_found(trial, line, one) for one in _plain(trial, line, before, after, suspects)]
+
+
+def _becomes_noisy(trial: Trial, line: Sequence[Build], before: Verdict, after: Verdict) -> None:
+    """From now on one run is no verdict, nor was it one of the ends of this line.
+
+    Raises:
+        Mistaken: see there.
+    """
+    trial.becomes_noisy()
+    low, high = trial.entries([line[0], line[-1]])
+    if (low.verdict, high.verdict) != (before, after):
+        raise Mistaken
 
 
 def _hold(trial: Trial, line: Sequence[Build], found: Sequence[Change[Verdict]]) -> bool:
@@ -123,7 +134,7 @@ def _runs_wanted(
     return wanted
 
 
-def _every(trial: Trial, line: Sequence[Build]) -> list[Found]:
+def _every(trial: Trial, line: Sequence[Build], before: Verdict, after: Verdict) -> list[Found]:
     """The changes between all builds of a line, or between some that are spread over a long one."""
     parts = min(len(line), EVERY) - 1
     if parts + 1 < len(line):
@@ -134,30 +145,37 @@ def _every(trial: Trial, line: Sequence[Build]) -> list[Found]:
             )
         )
     places = sorted({round(index * (len(line) - 1) / parts) for index in range(parts + 1)})
-    turns = _turns(trial, line, places)
+    trial.strictness = max(trial.strictness, len(places) / FEW)
     if not trial.noisy:
+        turns = _turns(trial, line, places)
         found = [
             change
-            for low, high, before, after in turns
-            for change in _bisect(trial, line, range(low, high + 1), before, after, {})
+            for turn in turns
+            for change in _bisect(
+                trial, line, range(turn.last, turn.first + 1), turn.before, turn.after, {}
+            )
         ]
         if _hold(trial, line, found):
             return [_in_one_time(trial, _found(trial, line, change)) for change in found]
         # What looked like a change may have been a single run: now each build is run until its
         # side is sure, before any change is believed.
-        trial.becomes_noisy()
-        turns = _turns(trial, line, places)
+        _becomes_noisy(trial, line, before, after)
+    turns = _turns(trial, line, places)
+    if not turns:
+        # The ends cannot be told apart as surely as that, so it is somewhere between them.
+        inside = line[1:-1] or line[1:]
+        unknown = [Entry(build.name, Verdict.UNTESTABLE, trial.said(build)) for build in inside]
+        whole = Found(line[0], line[-1], before, after, tuple(unknown), trial.repeat.confidence)
+        return [replace(whole, tallies=trial.tallies(line))]
     return [
         one
-        for low, high, before, after in turns
-        for one in changes(trial, line[low : high + 1], before, after)
+        for turn in turns
+        for one in changes(trial, line[turn.last : turn.first + 1], turn.before, turn.after)
     ]
 
 
-def _turns(
-    trial: Trial, line: Sequence[Build], places: Sequence[int]
-) -> list[tuple[int, int, Verdict, Verdict]]:
-    """Where the verdict changes among some places of a line: two places, and their verdicts."""
+def _turns(trial: Trial, line: Sequence[Build], places: Sequence[int]) -> list[Change[Verdict]]:
+    """Where the verdict changes among some places of a line."""
     entries = trial.entries([line[place] for place in places])
     tested = [
         (place, entry.verdict)
@@ -165,7 +183,7 @@ def _turns(
         if entry.verdict is not Verdict.UNTESTABLE
     ]
     return [
-        (low, high, before, after)
+        Change(low, high, before, after)
         for (low, before), (high, after) in pairwise(tested)
         if before is not after
     ]

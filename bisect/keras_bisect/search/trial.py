@@ -139,6 +139,9 @@ class Trial:
         self.since = since
         self.sweep = sweep
         self.noisy = False
+        self.strictness = 1.0
+        """How many times less doubt there must be of a build's side than for one search: where all
+        builds of a line are asked for theirs, there are as many occasions for an error."""
         self.log: list[Entry] = []
         """Every verdict, in the order in which it became known."""
         self.entries_seen: dict[str, Entry] = {}
@@ -351,7 +354,7 @@ class Trial:
             if len(shown) < MUTE and Verdict.UNTESTABLE not in shown:
                 return None
             return self._runs(build)[0]
-        doubt = self.repeat.doubt
+        doubt = self.repeat.doubt / self.strictness
         probably = sides.belongs_new(Counts(good, bad))
         if probably >= 1 - doubt:
             return Judged(Verdict.BAD, said)
