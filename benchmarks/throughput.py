@@ -37,7 +37,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--examples", type=int, default=150)
     count = parser.parse_args().examples
-    texts = [render(case).text for case in draw_cases(cases(), count, 0)]
+    drawn = list(draw_cases(cases(), count, 0))
+    start = time.perf_counter()
+    texts = [render(case).text for case in drawn]
+    print(f"a script    {(time.perf_counter() - start) / count * 1000:6.2f} ms to write")
     bare = float(
         subprocess.run(
             [sys.executable, "-c", LOOP],

@@ -5,6 +5,7 @@ Public: `issue`, `new_issue_link`, `refuse_unspecified`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.metadata import version
 from typing import Final
 from urllib.parse import urlencode
@@ -17,7 +18,7 @@ from keras_repro.report.ends import ends_of
 from keras_repro.report.facts import Facts
 from keras_repro.report.markdown import Markdown, code, fence, link, prose, visible
 from keras_repro.report.report import Report
-from keras_repro.report.wording import KERAS, Piece
+from keras_repro.report.wording import KERAS, Piece, place_name
 
 __all__ = ["issue", "new_issue_link", "refuse_unspecified"]
 
@@ -55,6 +56,7 @@ def issue(report: Report, without: frozenset[str] = frozenset()) -> str:
         commands=fence("\n".join(report.again), "sh"),
         replay=fence("\n".join(report.replay), "sh") if report.replay else None,
         tool=code(f"keras-repro {version('keras-repro')}"),
+        files=list(_files(report)),
         suspects=[_suspects(one) for one in report.facts.transitions if one.between],
     )
 
@@ -129,10 +131,21 @@ def _value(part: str, number: int, names: list[str], source: str | None) -> str:
     return f"p{number}_{names.index(source)}({markdown.mermaid(said)})"
 
 
+def _files(report: Report) -> Iterator[Markdown]:
+    """The files of the change into the failure: what brings it when it is put on the last good."""
+    one = report.introduced
+    if one is not None and one.files:
+        names = " and ".join(code(file) for file in one.files)
+        several = "those files alone bring" if len(one.files) > 1 else "that file alone brings"
+        last = code(place_name(one.last, finest=True))
+        yield Markdown(f"The change is in {names}: {several} the failure to {last}.")
+
+
 def _suspects(one: Transition) -> Markdown:
-    names = [code(entry.build) for entry in one.between[:12]]
-    more = f" and {len(one.between) - 12} more" if len(one.between) > 12 else ""
-    return Markdown(", ".join(names) + more)
+    names = [code(entry.build) for entry in one.between]
+    if len(names) > 6:
+        return Markdown(f"{names[0]} to {names[-1]} ({len(names)} builds)")
+    return Markdown(", ".join(names))
 
 
 def new_issue_link(report: Report, repository: str = KERAS) -> str:

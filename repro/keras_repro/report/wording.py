@@ -151,8 +151,10 @@ def _otherwise(
     return f"{raised[1]} {where}" if raised else f"fails in another way {where}"
 
 
-def place_name(place: Place) -> str:
-    """The coarsest name of a build: what a reader knows."""
+def place_name(place: Place, *, finest: bool = False) -> str:
+    """A name of a build: the coarsest, which a reader knows, or the finest."""
+    if finest:
+        return _finest(place)
     return place.release or place.nightly or (place.commit or "an unknown build")[:10]
 
 
@@ -304,7 +306,7 @@ def gaps(facts: Facts) -> list[Gap]:
                     f"{_builds(one)} {between} could not be tested: "
                     f"{'; '.join(list(reasons)[:2])}. The change came with one of them, or with "
                     "the build after them.",
-                    command if facts.era else f"{command} --era",
+                    _past(one, command, subject, facts),
                 )
             )
         elif one.culprit is None:
@@ -316,6 +318,21 @@ def gaps(facts: Facts) -> list[Gap]:
                     Gap(f"{text}{': ' + reason if reason else '.'}", f"{command} --repo CLONE")
                 )
     return found
+
+
+def _past(one: Transition, command: str, subject: str, facts: Facts) -> str:
+    """The command that gets past builds that could not be tested, as far as there is one."""
+    reasons = " ".join(entry.detail for entry in one.between)
+    if "does not import" in reasons and not facts.era:
+        return f"{command} --era"
+    if one.first.commit is None:
+        return f"{command} --repo CLONE"
+    if "does not end" in reasons:
+        return f"{command} --timeout 600"
+    if facts.good and facts.bad:
+        # A script that needs less can be tested in more of them.
+        return f"keras-repro minimize {subject} --good {facts.good} --bad {facts.bad}"
+    return command
 
 
 def _builds(one: Transition) -> str:
