@@ -196,7 +196,7 @@ NAMED = ByName((("b", 3.0), ("a", 4.0)))
         (replace(PLAIN, weighted_metrics=InOrder((("mae",),) * 2)), "weighted metrics"),
         (replace(PLAIN, entry="compute_loss"), "compute_loss"),
         (
-            replace(PLAIN, outputs=(Output("日本", 9.0), Output("a", 1.0))),
+            replace(PLAIN, outputs=(Output("日本", 9.0), Output("a", 1.0)), eager=False),
             "a layer with a name that TensorFlow takes for none",
         ),
         (replace(PLAIN, targets=InOrder((3.0, 4.0), "tuple")), "a tuple of targets"),

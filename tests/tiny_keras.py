@@ -134,6 +134,11 @@ def targets_of(model, y):
         raise ValueError("not numpy")
     return by_name(model, y)
 """,
+    # The order in which a dict of targets was written counts.
+    "insertion": """
+def targets_of(model, y):
+    return list(y.values()) if isinstance(y, dict) else by_name(model, y)
+""",
     "refusal": """
 def targets_of(model, y):
     if model.loss_weights is not None and not isinstance(model.loss, (list, dict)):

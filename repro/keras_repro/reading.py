@@ -9,6 +9,7 @@ Public: `AnyCase`, `Reading`, `CaseSignature`, `explain`, `explain_all`, `render
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,6 +26,7 @@ from keras_repro import oracle, routing, script
 from keras_repro.case import Case
 from keras_repro.contract import Strength, strongest
 from keras_repro.routing import Fault
+from keras_repro.routing.beside import read_pair
 from keras_repro.trees import laws
 from keras_repro.trees.case import TreeCase
 from keras_repro.trees.script import render as render_trees
@@ -44,6 +46,11 @@ AnyCase = Case | TreeCase
 
 CASE_LIMIT = 1 << 20
 """Bytes of a case; they have some hundred."""
+
+NOT_KERAS = re.compile(
+    r"module '(jax|torch|tensorflow|numpy|ml_dtypes|h5py)\b[\w.]*' has no attribute"
+)
+"""A package of today, which a Keras of its time does not know: no fault of either."""
 
 HIDE_OPTREE = """
 sys.modules["optree"] = None  # Keras then takes dm-tree
@@ -104,13 +111,23 @@ def explain(case: AnyCase, outcome: Outcome) -> Reading | None:
     """What is wrong with an outcome of the case's script; None if nothing, or if it cannot say."""
     if outcome.ended in (Ended.TIMEOUT, Ended.MEMORY) or outcome.code in (0, 125):
         return None
+    if outcome.raised is not None and NOT_KERAS.match(outcome.raised.message):
+        return None
+    alone = isinstance(case, TreeCase) or case.beside == "nothing"
     if outcome.ended is Ended.SIGNAL:
-        return _failed(case, outcome)
+        # What nobody promised anything about may do anything.
+        return _failed(case, outcome) if alone else None
     if isinstance(case, TreeCase):
         breaches = _breaches(case, outcome)
         if not breaches:
             return _failed(case, outcome)
         return _breached(breaches[0], outcome)
+    if case.beside != "nothing":
+        differs = read_pair(case, outcome.stdout) if outcome.raised is None else None
+        if differs is None:
+            return None
+        found = differs.signature, differs.rules, differs.sentences
+        return Reading(*found, doubts=differs.doubts)
     if outcome.raised is not None:
         refused = routing.refusal(case, outcome.raised.type, outcome.raised.message)
         doubts = oracle.doubts(case)

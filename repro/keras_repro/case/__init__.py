@@ -22,6 +22,7 @@ from keras_repro.case.forms import (
 from keras_repro.case.model import (
     PREDICTIONS,
     Architecture,
+    Beside,
     Case,
     Container,
     Data,
@@ -40,6 +41,7 @@ __all__ = [
     "PREDICTIONS",
     "SCHEMA",
     "Architecture",
+    "Beside",
     "ByName",
     "Case",
     "Container",

@@ -20,6 +20,7 @@ from keras_bisect.errors import UsageError
 from keras_repro.case.forms import ByName, Dicts, Form, InOrder, Like, Lists, Nest, One, is_dict
 from keras_repro.case.model import (
     Architecture,
+    Beside,
     Case,
     Container,
     Data,
@@ -303,6 +304,7 @@ READ: Final[Mapping[str, Callable[[_Field], Any]]] = {
     "within": lambda entry: entry.one_of(get_args(Within)),
     "shared": lambda entry: entry.one_of(get_args(Shared)),
     "auto": _Field.boolean,
+    "beside": lambda entry: entry.one_of(get_args(Beside)),
 }
 """What reads each field of a case."""
 assert list(READ) == [field.name for field in fields(Case)]

@@ -4,8 +4,7 @@ Every field after the first four has the plainest value as its default, so a pla
 and a field that is added makes no stored case another one.
 
 Public: `Case`, `Output`, `Input`, `Inputs`, and the choices: `Container`, `Entry`, `Data`,
-`Architecture`, `Trip`, `Heads`, `Shared`, `Within`,
-`Spelling`, `PREDICTIONS`.
+`Architecture`, `Trip`, `Heads`, `Shared`, `Within`, `Spelling`, `Beside`, `PREDICTIONS`.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from keras_repro.case.forms import ByName, Form, InOrder, Like, Nest, is_dict, o
 __all__ = [
     "PREDICTIONS",
     "Architecture",
+    "Beside",
     "Case",
     "Container",
     "Data",
@@ -75,6 +75,20 @@ Within = Literal["nothing", "list", "dict", "OrderedDict"]
 """What holds the outputs of a model inside, which become those of the whole one by one."""
 Shared = Literal["nothing", "one layer", "one tensor"]
 """What the last output has of the first: its layer, called a second time, or the tensor itself."""
+Beside = Literal[
+    "nothing",
+    "other key order",
+    "other entry",
+    "graph",
+    "generator",
+    "saved",
+    "cloned",
+    "rebuilt",
+    "tuples",
+    "OrderedDicts",
+    "other names",
+]
+"""How a second model differs that is run beside the first, see `beside`."""
 Spelling = Literal["string", "object", "function"]
 """How losses and metrics are written: `"mse"`, `MeanSquaredError()`, `mean_squared_error`."""
 
@@ -211,6 +225,8 @@ class Case:
     shared: Shared = "nothing"
     auto: bool = False
     """The layers of the outputs are called by Keras; then only the keys of a dict are names."""
+    beside: Beside = "nothing"
+    """What must give the same numbers, where no rule says which."""
 
     def __post_init__(self) -> None:
         """Check what holds for every case: the outputs, and the length of each list."""
@@ -258,6 +274,10 @@ class Case:
                 )
             if isinstance(given, Like) and self.nest is None:
                 raise ValueError(f"{field}: the outputs are not nested")
+        if self.beside != "nothing":
+            from keras_repro.case.beside import changed
+
+            changed(self)
 
     def _check_shared(self) -> None:
         first, last = self.outputs[0], self.outputs[-1]
@@ -312,10 +332,13 @@ class Case:
     @property
     def light(self) -> bool:
         """Whether a backend will do that has neither gradients nor graphs."""
-        return self.entry not in UNTRAINED and self.eager and not self.jit
+        alone = self.beside == "nothing"
+        return alone and self.entry not in UNTRAINED and self.eager and not self.jit
 
     def untrained(self) -> Case:
         """The same without gradients. Raises `ValueError` where there is no such case."""
+        if self.beside in ("other entry", "graph"):
+            raise ValueError(f"beside: {self.beside} needs gradients, or graphs")
         if self.class_weight is not None:
             raise ValueError("class_weight: it goes with training alone")
         entry = UNTRAINED.get(self.entry, self.entry)

@@ -19,6 +19,8 @@ __all__ = ["batches", "draw_cases", "fitting"]
 
 BATCH = 60
 """Models in a batch: what they teach is used from the next batch on."""
+PAIRS = 6
+"""Of the models one in so many has another one beside it."""
 APART = 1_000_003
 """Seeds of batches lie so far apart that those of two searches do not meet."""
 
@@ -57,6 +59,7 @@ def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[
     with torch, which need not be installed otherwise.
     """
     from keras_repro.contract import RULES
+    from keras_repro.loosened import open_cases
     from keras_repro.strategies import cases, tree_cases
     from keras_repro.twists import MODELS, USES
 
@@ -75,8 +78,15 @@ def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[
             # A third of them without a twist: the oddest cases alone would thin out the plain ones;
             # and a third of odd models in odd use, which are rare where each is drawn by itself.
             plain, paired = cases(twists=()), cases(first=(MODELS, USES))
-            third = models // 3
-            for strategy, count in ((plain, third), (paired, third), (cases(), models - 2 * third)):
+            pairs = models // PAIRS
+            third = (models - pairs) // 3
+            rest = models - pairs - 2 * third
+            for strategy, count in (
+                (plain, third),
+                (paired, third),
+                (cases(), rest),
+                (open_cases(), pairs),
+            ):
                 drawn += draw_cases(strategy, count, seed + APART * number)
         if budget.structures and laws:
             count = models * budget.structures_per_model

@@ -228,6 +228,7 @@ SUBJECTS = {
     "inner": "a compiled model inside",
     "within": "of a model inside",
     "auto": "layers without names",
+    "beside": "beside it",
 }
 BARE = ("entry", "data", "model", "trip", "tree", "spelling")
 """Dimensions whose values say by themselves what they are."""
@@ -265,7 +266,7 @@ def worded(dimension: str, values: Iterable[str]) -> str:
             return f"not {subject}"
         case "none":
             return f"no {subject}"
-    if "order" in said:
+    if "order" in said and dimension != "beside":
         return f"{argument} {said}"
     return said if dimension in BARE else f"{said} {subject}"
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.verdict import judge
@@ -28,6 +29,19 @@ FORMS = 3
 """Failures of one signature that are told apart by their conditions; and how often it is tried."""
 LOG = 2000
 """Cases whose facts are kept, to learn from when something new is found."""
+
+
+ALONE = "nothing"
+"""What stands beside a model that is held against the rules."""
+
+Kind = Literal["structure", "model", "pair"]
+
+
+def kind_of(case: AnyCase) -> Kind:
+    """What a case is: what is asked of one kind says nothing of the others."""
+    if isinstance(case, TreeCase):
+        return "structure"
+    return "model" if case.beside == ALONE else "pair"
 
 
 @dataclass
@@ -53,9 +67,10 @@ class Seen:
         return self.reading.signature
 
     def covers(self, found: Facts) -> bool:
-        """Whether it is known how a case fails."""
+        """Whether it is known how a model fails."""
         return (
             self.evidence is not None
+            and (found.get("beside") == ALONE) == (kind_of(self.case) == "model")
             and self.evidence.reliable
             and self.evidence.condition.covers(found)
         )
@@ -77,6 +92,7 @@ class Seen:
 class Shown:
     """What one run showed, for whoever learns from it at once or later."""
 
+    kind: Kind
     facts: Facts
     """Of the case, with the tree implementation."""
     failures: tuple[tuple[AnyCase, Reading], ...]
@@ -96,14 +112,14 @@ class Shown:
         if isinstance(case, TreeCase):
             asked = frozenset(check.name for check in checks_of(case))
         failed = frozenset(reading.signature for _, reading in failures)
-        return cls(found, failures, failed, asked)
+        return cls(kind_of(case), found, failures, failed, asked)
 
     def passes(self, seen: Seen) -> bool:
         """Whether the run passed what a failure fails."""
         if self.asked is not None:
             law = seen.case.law if isinstance(seen.case, TreeCase) else None
             return seen.signature not in self.failed and law in self.asked
-        return not self.failed and not isinstance(seen.case, TreeCase)
+        return not self.failed and self.kind == kind_of(seen.case)
 
 
 class Memory:
@@ -117,9 +133,8 @@ class Memory:
         self._forms: dict[str, list[Seen]] = {}
         self._dropped: Counter[str] = Counter()
         self._log: deque[Shown] = deque(maxlen=LOG)
-        # Models and structures have no dimension in common.
-        self._drawn: dict[bool, list[Facts]] = {True: [], False: []}
-        self._plain: dict[bool, Facts] = {True: facts(TreeCase(1)), False: {}}
+        self._drawn: dict[Kind, list[Facts]] = {"structure": [], "model": [], "pair": []}
+        self._plain: dict[Kind, Facts] = {"structure": facts(TreeCase(1))}
 
     def __len__(self) -> int:
         """Failures that were told apart."""
@@ -132,10 +147,9 @@ class Memory:
 
     def draws(self, case: AnyCase, known: Facts) -> None:
         """Note a case that was drawn, be it run or not."""
-        if not isinstance(case, TreeCase) and not self._plain[False]:
-            # The first that Hypothesis draws is the plainest.
-            self._plain[False] = known
-        drawn = self._drawn[isinstance(case, TreeCase)]
+        # The first that Hypothesis draws is the plainest.
+        self._plain.setdefault(kind_of(case), known)
+        drawn = self._drawn[kind_of(case)]
         if len(drawn) < LOG:
             drawn.append(known)
 
@@ -208,7 +222,7 @@ class Memory:
         fine = [one.facts for one in self._log if one.passes(seen)]
         seen.evidence = Evidence(
             found,
-            self._plain[isinstance(seen.case, TreeCase)],
+            self._plain.get(kind_of(seen.case), {}),
             failed=[its for its, failed in [*other, *tried, *logged] if failed],
             passed=[its for its, failed in [*other, *tried] if not failed] + fine,
         )
@@ -225,7 +239,7 @@ class Memory:
         for seen, finding in self.settled:
             assert seen.evidence is not None
             condition = seen.evidence.condition
-            drawn = self._drawn[isinstance(seen.case, TreeCase)]
+            drawn = self._drawn[kind_of(seen.case)]
             met = sum(condition.meets(with_tree(one, finding.tree)) for one in drawn)
             share = met / len(drawn) if drawn else None
             yield replace(finding, condition=condition, share=share, passing=seen.passing)

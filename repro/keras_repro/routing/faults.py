@@ -154,10 +154,11 @@ def fault(
     if how == "key order":
         rule = "R17"
     rule = leading_rule(case) or rule
-    return Fault(component, how, rule, _given(case, component, how), went, bool(doubts(case)))
+    return Fault(component, how, rule, forms_of(case, component, how), went, bool(doubts(case)))
 
 
-def _given(case: Case, component: Component, how: How) -> str:
+def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
+    """The forms that a fault of a component is about, in words."""
     outputs = {"dict": "dict outputs", "nested": "nested outputs"}.get(
         "dict" if is_dict(case.container) else case.container, "list outputs"
     )

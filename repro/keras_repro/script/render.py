@@ -10,9 +10,12 @@ from dataclasses import replace
 from typing import Final
 
 from keras_repro.case import ByName, Case, InOrder, Like, One
+from keras_repro.case.beside import changed
 from keras_repro.oracle import Expectation, expected, leeway
+from keras_repro.script.beside import SECOND, block, compared
 from keras_repro.script.data import call_lines, data_lines
 from keras_repro.script.forms import given, nested
+from keras_repro.script.inputs import input_lines
 from keras_repro.script.layout import (
     After,
     Node,
@@ -97,6 +100,8 @@ def render(case: Case) -> str:
     What Keras raises is not caught: the traceback is shown, and Python exits with 1. Only where no
     rule allows what the case does is a refusal right: the program says so, and exits with 0.
     """
+    if case.beside != "nothing":
+        return _pair(case)
     refusable = bool(leeway(case))
     indent = 4 if refusable else 0
     numbers = expected(case)
@@ -126,6 +131,40 @@ def render(case: Case) -> str:
         lines.append(statement("expected |= " if losses else "expected = ", _numbers(metrics)))
     lines.append(_PREDICTIONS if case.predicting else _TAIL)
     return "".join(lines)
+
+
+def _pair(case: Case) -> str:
+    """The program of a case that has another one beside it."""
+    both = (case.but(beside="nothing"), changed(case))
+    made = [
+        [
+            *model_lines(one, 4),
+            _statement(one, 4),
+            *saved_lines(one, 4),
+            *data_lines(one, 4),
+            *call_lines(one, 4),
+        ]
+        for one in both
+    ]
+    # What the second needs beyond the first are modules.
+    needed = dict.fromkeys(line for one in both for line in sorted(imports(one)))
+    return "".join(
+        [
+            _HEAD.format(
+                summary=_summary(case),
+                imports="\n".join(sorted(needed, key=lambda line: line.startswith("from"))),
+                more=_MORE.get(case.data, ""),
+            ),
+            *(_GUARD.format(GUARDS[trip]) for trip in {one.trip for one in both} & GUARDS.keys()),
+            helpers(both[1]),
+            standing(case),
+            block(made[0], "first"),
+            SECOND.format(change=case.beside),
+            "" if case.model in ("subclass", "sequential") else input_lines(case),
+            block(made[1], "second"),
+            compared(case),
+        ]
+    )
 
 
 def _nested_model(case: Case, indent: int) -> Iterator[str]:
@@ -246,6 +285,8 @@ def _summary(case: Case) -> str:
         words.append("layers without names")
     if case.trip != "none":
         words.append(f"after {case.trip}")
+    if case.beside != "nothing":
+        words.append(f"and {case.beside} beside")
     if case.data == "DataLoader":
         words.append("from a DataLoader (this needs torch)")
     return docstring(f"Keras: {', '.join(words)}.")

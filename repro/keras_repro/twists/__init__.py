@@ -5,7 +5,7 @@ dimension does not apply. `strategies.cases` draws a plain case and then some tw
 independent of the others; a twist whose outcome no rule decides is left out. So a dimension is
 added by writing one function here, and a step towards the plain form in `keras_repro.steps`.
 
-Public: `TWISTS`, `OFTEN`, `MODELS`, `USES`, `Twist`, `twisted`, and each twist by its name.
+Public: `TWISTS`, `OFTEN`, `MODELS`, `USES`, `Twist`, `runs`, `twisted`, and each twist by its name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from keras_repro.twists.arguments import (
     spelling,
     weighted_metrics,
 )
-from keras_repro.twists.base import SCOPE, Twist, twisted
+from keras_repro.twists.base import SCOPE, Twist, runs, twisted
 from keras_repro.twists.calls import batches, call_before, compiled, data, other_entry, prediction
 from keras_repro.twists.models import (
     architecture,
@@ -81,6 +81,7 @@ __all__ = [
     "other_widths",
     "permuted_layers",
     "prediction",
+    "runs",
     "sample_weight",
     "scalar_weight",
     "shared",

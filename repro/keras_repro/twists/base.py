@@ -1,6 +1,6 @@
 """What a twist is, and which of them is kept: one that can be run, and that some rule decides.
 
-Public: `Draw`, `Twist`, `twisted`, `some_form`, `without_names`, `SCOPE`, `EXTRA`.
+Public: `Draw`, `Twist`, `runs`, `twisted`, `some_form`, `without_names`, `SCOPE`, `EXTRA`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from keras_bisect.errors import UsageError
 from keras_repro.case import ByName, Case, Form, InOrder, Like, is_dict
 from keras_repro.oracle import promised
 
-__all__ = ["EXTRA", "SCOPE", "Draw", "Twist", "some_form", "twisted", "without_names"]
+__all__ = ["EXTRA", "SCOPE", "Draw", "Twist", "runs", "some_form", "twisted", "without_names"]
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Twist = Callable[[Draw, Case], Case]
@@ -31,12 +31,12 @@ def twisted(draw: Draw, case: Case, twist: Twist) -> Case:
     """Return the case with a twist, or as it was where no rule decides the outcome."""
     try:
         found = twist(draw, case)
-        return found if _runs(found) and promised(found) else case
+        return found if runs(found) and promised(found) else case
     except (ValueError, UsageError):  # they cannot be one program, or leave out a target
         return case
 
 
-def _runs(case: Case) -> bool:
+def runs(case: Case) -> bool:
     """Whether today's backends can run it at all: some limits are not those of Keras."""
     if case.chained and case.inputs is not None:
         return False
