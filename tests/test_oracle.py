@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import permutations, product
 from typing import Any
@@ -126,9 +127,9 @@ def test_no_wrong_pairing_gives_the_right_total(outputs: int, weighted: bool) ->
         }
         right = [losses[i] and (losses[i], i, weights[i]) for i in range(outputs)]
         total = sum(weights[i] * table[losses[i], i, i] for i in range(outputs))
-        for given_losses, targets in product(orders, orders):
+        for given_losses, targets, weighings in _ways(orders, weighted):
             values = [table[losses[given_losses[i]], i, targets[i]] for i in range(outputs)]
-            for order in orders if weighted else orders[:1]:
+            for order in weighings:
                 wired = [
                     losses[given_losses[i]]
                     and (losses[given_losses[i]], targets[i], weights[order[i]])
@@ -137,6 +138,23 @@ def test_no_wrong_pairing_gives_the_right_total(outputs: int, weighted: bool) ->
                 if wired != right:
                     wrong = sum(weights[order[i]] * values[i] for i in range(outputs))
                     assert abs(wrong - total) > apart * total, (losses, targets, order)
+
+
+Orders = Sequence[tuple[int, ...]]
+
+
+def _ways(orders: Orders, weighted: bool) -> Iterator[tuple[Sequence[int], Sequence[int], Orders]]:
+    """Orders of losses, of targets, and those of weights that go with both: of up to four outputs
+    all there are, of more those in which what goes astray goes in one order.
+    """
+    weighings = orders if weighted else orders[:1]
+    if len(orders) < 100:
+        yield from ((losses, targets, weighings) for losses, targets in product(orders, orders))
+        return
+    same = orders[0]
+    for order in orders:
+        for losses, targets in product((same, order), repeat=2):
+            yield losses, targets, (same, order) if weighted else (same,)
 
 
 @pytest.mark.parametrize("outputs", CONSTANTS)
@@ -167,7 +185,7 @@ def test_no_wrong_sample_weight_gives_the_right_total(outputs: int, weighted: bo
             moved = tuple(constants.samples[i] for i in order)
             wrong += [total(moved, targets) for targets in {same, order} if order != same]
         wrong += [total(constants.samples, order) for order in permutations(same) if order != same]
-        assert min(abs(one - right) for one in wrong) > 1e-3 * right
+        assert min(abs(one - right) for one in wrong) > (1e-3 if outputs < 5 else 1e-4) * right
 
 
 def test_sample_weights_tell_weighted_metrics_from_others() -> None:

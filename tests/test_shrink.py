@@ -203,7 +203,10 @@ def test_every_step_is_a_case_that_can_be_run(case: AnyCase) -> None:
             assert promised(candidate)
             assert from_json(to_json(candidate)) == candidate
             constants = CONSTANTS[len(candidate.outputs)]
-            assert tuple(o.predicts for o in candidate.outputs) == constants.predicts
+            own = constants.predicts
+            if candidate.shared == "one tensor":
+                own = (*own[:-1], own[0])
+            assert tuple(output.predicts for output in candidate.outputs) == own
         else:
             assert TreeCase.from_json(candidate.to_json()) == candidate
 

@@ -116,7 +116,7 @@ def _imports(module: ast.Module, body: str, tree: Tree) -> str:
 
 CHECKED: Final = ("optree", "tree")
 """Imported by a script to see whether they are there; `from keras import tree` is another."""
-STANDARD: Final = ("collections", "os", "sys", "tempfile")
+STANDARD: Final = ("collections", "inspect", "os", "sys", "tempfile")
 
 
 # -- statements ------------------------------------------------------------------------------------
@@ -264,7 +264,10 @@ class _Lines:
             case ast.Call(function, given, keywords) if given or keywords:
                 found = self._node(function)
                 passed = [self._node(one) for one in given]
-                passed += [After(f"{one.arg}=", self._node(one.value)) for one in keywords]
+                passed += [
+                    After(f"{one.arg}=" if one.arg else "**", self._node(one.value))
+                    for one in keywords
+                ]
                 if isinstance(found, Call):
                     # The brackets of the first call are opened, those of the second are not.
                     rest = ", ".join(map(self._text, [*given, *keywords]))

@@ -52,17 +52,17 @@ def names() -> st.SearchStrategy[str]:
 def cases(
     draw: st.DrawFn,
     *,
-    max_outputs: int = 4,
+    max_outputs: int = 5,
     containers: Sequence[Container] = CONTAINERS,
     entries: Sequence[Entry] = ENTRIES,
     eager: bool | None = None,
     twists: Sequence[Twist] = OFTEN,
     first: Sequence[Sequence[Twist]] = (),
 ) -> Case:
-    """Cases of one to four outputs.
+    """Cases of one to five outputs.
 
     Args:
-        max_outputs: at most this many outputs, up to 4.
+        max_outputs: at most this many outputs, up to 5.
         containers: of the outputs, the plainest first.
         entries: the methods that are called, the plainest first.
         eager: True and False fix `run_eagerly`; None draws it. A model with a name that a

@@ -79,8 +79,8 @@ def _all_wirings(
     mixed = product((same, *named), repeat=components)
     for wiring in mixed:
         found[wiring] = None
-    if len(every) ** components < 20_000:
-        # With more, any number would be explained by something, and at a high price.
+    if len(every) ** components < 14_000:
+        # With more, as of five outputs, any number would be explained, and at a high price.
         for wiring in product([same, *every], repeat=components):
             found[wiring] = None
     return tuple(found)

@@ -80,22 +80,23 @@ def _makes_layers(case: Case) -> bool:
 
 def standing(case: Case) -> str:
     """Classes and functions that the model needs."""
-    lines = []
+    first = ""
     if case.container == "namedtuple":
         fields = ", ".join(literal(one) for one in ORDINALS[: len(case.outputs)])
-        lines.append(f'Outputs = namedtuple("Outputs", [{fields}])\n')
+        first = f'Outputs = namedtuple("Outputs", [{fields}])\n'
+    made = []
     if case.joint:
-        lines.append(_together(case))
+        made.append(_together(case))
     if case.model == "functional subclass":
-        lines.append("\n\nclass Model(keras.Model):\n    pass\n\n\n")
+        made.append("class Model(keras.Model):\n    pass\n")
     if case.model == "subclass":
-        lines.append("\n\n" if lines else "")
-        lines.append(_class(case))
+        made.append(_class(case))
     if case.trip == "weights" and case.model != "subclass":
         body = "".join(_built(case, "return ", 4, scaled=True))
-        apart = "" if "".join(lines).endswith("\n\n\n") else "\n\n"
-        lines.append(f"{apart}def build(scale):\n{body}\n\n")
-    return "".join(lines)
+        made.append(f"def build(scale):\n{body}")
+    # A head ends with two empty lines, the inputs with none.
+    apart = "\n\n" if first or case.model not in ("subclass", "sequential") else ""
+    return first + (apart + "\n\n".join(made) + "\n\n" if made else "")
 
 
 def _together(case: Case) -> str:
@@ -106,11 +107,11 @@ def _together(case: Case) -> str:
         for path in case.branch[1].paths()
     ]
     errors = listed(f"y_true{path} - y_pred{path}" for path in paths)
-    squares = "keras.ops.mean(keras.ops.square(error), axis=-1)"
     return (
-        "\n\ndef together(y_true, y_pred):\n"
+        "def together(y_true, y_pred):\n"
         + statement("errors = ", errors, 4)
-        + f"    return sum({squares} for error in errors)\n\n\n"
+        + "    squares = [keras.ops.mean(keras.ops.square(e), -1) for e in errors]\n"
+        + "    return sum(squares)\n"
     )
 
 
@@ -119,6 +120,7 @@ def _class(case: Case) -> str:
     heads = [_output(case, one, scaled=case.trip == "weights") for one in case.outputs]
     returned = _held(case, [f"heads[{index}]" for index in range(len(heads))])
     names = [literal(name) for name in case.names]
+    layers = [literal(output.layer) for output in case.outputs]
     called = "        heads = [head(x) for head in self.heads]\n"
     if case.heads in ("list", "tuple"):
         made = statement("self.heads = ", listed(heads, case.heads), 8)
@@ -127,22 +129,22 @@ def _class(case: Case) -> str:
         made = statement("heads = ", dictionary(zip(case.names, lazily, strict=True)), 8)
         made += "        self.heads = {heads[name]() for name in order}\n"
         called = "        found = {head.name: head(x) for head in self.heads}\n"
-        layers = listed(literal(output.layer) for output in case.outputs)
-        called += statement("heads = [found[name] for name in ", layers, 8, "]")
+        called += statement("names = ", listed(layers), 8)
+        called += "        heads = [found[name] for name in names]\n"
     else:
         held = heads if case.heads == "dict" else [listed([head]) for head in heads]
         made = statement("heads = ", dictionary(zip(case.names, held, strict=True)), 8)
         made += "        self.heads = {name: heads[name] for name in order}\n"
         inside = "" if case.heads == "dict" else "[0]"
-        before = f"heads = [self.heads[name]{inside}(x) for name in "
-        called = statement(before, listed(names), 8, "]")
+        called = statement("names = ", listed(names), 8)
+        called += f"        heads = [self.heads[name]{inside}(x) for name in names]\n"
     return (
         "class Model(keras.Model):\n"
         f"    def __init__(self{parameters}):\n"
         "        super().__init__()\n"
         f"{made}\n"
         "    def call(self, x):\n"
-        f"{called}" + statement("return ", returned, 8) + "\n\n"
+        f"{called}" + statement("return ", returned, 8)
     )
 
 
@@ -166,8 +168,9 @@ def model_lines(case: Case, indent: int) -> Iterator[str]:
         yield f"{margin}model.save_weights(path)\n"
         if case.heads == "set":
             yield f"{margin}order = [head.name for head in model.heads]\n"
-            orders = listed(listed(map(literal, one)) for one in (case.names[::-1], case.names))
-            yield statement("made = [Model(0.0, names) for names in ", orders, indent, " * 10]")
+            orders = (listed(map(literal, one)) for one in (case.names[::-1], case.names))
+            yield statement("orders = ", listed(orders), indent)
+            yield f"{margin}made = [Model(0.0, names) for names in orders * 10]\n"
             yield f"{margin}others = [m for m in made if [h.name for h in m.heads] != order]\n"
             yield f"{margin}model = (others or made)[0]\n"
         else:

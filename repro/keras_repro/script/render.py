@@ -53,7 +53,8 @@ except Exception as error:
 """
 
 _GUARD: Final = """\
-if "{}" not in inspect.signature(keras.models.clone_model).parameters:
+known = inspect.signature(keras.models.clone_model).parameters
+if "{}" not in known:
     sys.exit(125)
 
 

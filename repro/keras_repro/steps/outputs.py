@@ -151,6 +151,8 @@ def plain_names(case: Case) -> Iterator[dict[str, Any]]:
     """Name the outputs by the first letters: in order, else in the order of the names they have."""
     count = len(case.outputs)
     letters, others = LETTERS[:count], LETTERS[count : 2 * count]
+    if count > 4:  # i and j are inputs
+        others = LETTERS[-count:]
     layers = [output.layer for output in case.outputs]
     for names in (letters, ranked(case.names)):
         for under in (names, letters, ranked(layers), others):
