@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from keras_bisect.errors import UsageError
 from keras_bisect.outcome import Ended, Outcome
 from keras_bisect.probe.prober import Prober
-from keras_repro.case import Beside, Case, InOrder, from_json, to_json
+from keras_repro.case import Beside, ByName, Case, InOrder, One, from_json, to_json
 from keras_repro.case.beside import RULES_OF, changed
 from keras_repro.find.facts import facts, worded
 from keras_repro.loosened import open_cases
@@ -85,6 +85,15 @@ def test_a_change_that_changes_nothing_is_no_case() -> None:
     """Lost: a report that leaves out the only dict would hold a model against itself, or crash."""
     with pytest.raises(ValueError, match="no change"):
         OPEN.but(targets=InOrder((3.0, 4.0)))
+
+
+def test_what_is_shuffled_is_not_compared() -> None:
+    """Lost: rows that `fit` has shuffled would be a breach of contract in every second run."""
+    weighted = OPEN.but(targets=One(3.0), loss=ByName((("b", "mse"), ("a", "mse"))))
+    weighted = weighted.but(metrics=None, sample_weight=One(13.0))
+    assert promised(weighted) and not promised(weighted.but(entry="fit"))
+    there = weighted.but(entry="train_on_batch", beside="other entry")
+    assert not promised(there) and promised(there.but(sample_weight=None))
 
 
 def test_what_differs_is_named() -> None:

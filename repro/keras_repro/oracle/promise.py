@@ -18,6 +18,7 @@ from collections.abc import Iterator
 
 from keras_bisect.errors import UsageError
 from keras_repro.case import ByName, Case, InOrder, Inputs, Like, One, is_dict
+from keras_repro.case.beside import changed
 from keras_repro.oracle.numbers import named, wiring
 from keras_repro.oracle.rules import extra_keys, nest_kinds, odd_dicts, partial
 
@@ -40,7 +41,10 @@ def promised(case: Case) -> bool:
     is it worth asking whether the two agree.
     """
     if case.beside != "nothing":
-        return _open(case.but(beside="nothing"))
+        first, second = case.but(beside="nothing"), changed(case)
+        # `fit` shuffles its rows, which shows as soon as they differ and each goes where it likes.
+        shuffled = first.varied and "fit" in (first.entry, second.entry)
+        return _open(first) and not shuffled
     return _settled(case)
 
 
