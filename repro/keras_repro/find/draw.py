@@ -81,13 +81,9 @@ def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[
             pairs = models // PAIRS
             third = (models - pairs) // 3
             rest = models - pairs - 2 * third
-            for strategy, count in (
-                (plain, third),
-                (paired, third),
-                (cases(), rest),
-                (open_cases(), pairs),
-            ):
-                drawn += draw_cases(strategy, count, seed + APART * number)
+            kinds = ((plain, third), (paired, third), (cases(), rest), (open_cases(), pairs))
+            for place, (strategy, count) in enumerate(kinds):
+                drawn += draw_cases(strategy, count, seed + APART * (len(kinds) * number + place))
         if budget.structures and laws:
             count = models * budget.structures_per_model
             drawn += draw_cases(structures, count, seed + APART * number)

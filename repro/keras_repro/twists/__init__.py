@@ -135,12 +135,13 @@ OFTEN: Final[tuple[Twist, ...]] = (
 """The same, with those more often whose bugs need something else that is odd, too."""
 
 MODELS: Final[tuple[Twist, ...]] = (
-    *(other_container, other_container, other_container, within, within, held_layers, held_layers),
+    *(other_container, other_container, other_container, other_container, other_container),
+    *(within, within, held_layers, held_layers),
     *(optional, optional, inputs, inputs, nested, nested, shared, shared),
     *(permuted_layers, odd_keys, chained, inner, architecture, auto),
 )
 USES: Final[tuple[Twist, ...]] = (
-    *(trip, trip, trip, trip, prediction, prediction),
+    *(trip, trip, trip, trip, trip, prediction, prediction),
     *(other_entry, data, call_before, compiled),
 )
 """What can be odd about a model, and about what is done with it: most bugs of a model that is odd

@@ -14,7 +14,8 @@ from keras_repro.twists.base import Draw, without_names
 
 def other_container(draw: Draw, case: Case) -> Case:
     """The outputs in an odder container."""
-    kinds = ("OrderedDict", "defaultdict", "namedtuple")
+    # The order of an OrderedDict means something, so it can be lost.
+    kinds = ("OrderedDict", "OrderedDict", "defaultdict", "namedtuple")
     kind = draw(st.sampled_from(("tensor", *kinds) if len(case.outputs) == 1 else kinds))
     if is_dict(kind) == is_dict(case.container):
         return case.but(container=kind)
