@@ -75,7 +75,13 @@ def architecture(draw: Draw, case: Case) -> Case:
 def held_layers(draw: Draw, case: Case) -> Case:
     """A class that holds its layers in a container, whose weights are saved and loaded."""
     heads = draw(st.sampled_from(("dict", "dict", *get_args(Heads))))
-    return without_names(case.but(model="subclass", heads=heads, trip="weights"))
+    # A list for a dict of outputs goes astray in ways of its own, which would hide that of weights.
+    named = {
+        field: ByName(tuple(zip(case.names, given.values, strict=True)))
+        for field, given in case.forms()
+        if is_dict(case.container) and isinstance(given, InOrder) and None not in given.values
+    }
+    return without_names(case.but(model="subclass", heads=heads, trip="weights", **named))
 
 
 def trip(draw: Draw, case: Case) -> Case:
