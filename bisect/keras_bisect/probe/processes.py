@@ -70,10 +70,15 @@ def exceeds(process: psutil.Process, limit: int, *, everything: bool) -> bool:
 def _share(pid: int, resident: int) -> int:
     """Bytes of a process, each shared page divided by how many share it (Linux)."""
     try:
-        found = PROPORTIONAL.search(Path(f"/proc/{pid}/smaps_rollup").read_text("ascii"))
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
+    except ProcessLookupError:
+        # It has ended since.
+        return 0
     except OSError:
-        return resident
-    return int(found[1]) << 10 if found else resident
+        return resident if Path(f"/proc/{pid}").exists() else 0
+    found = PROPORTIONAL.search(text)
+    # Of one that is ending, what it held is gone already.
+    return int(found[1]) << 10 if found else resident if text else 0
 
 
 def kill_descendants() -> None:

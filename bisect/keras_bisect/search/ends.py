@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 
 from keras_bisect.builds.build import Build
 from keras_bisect.builds.index import NoSuchNightly
@@ -219,7 +219,7 @@ def _bad_end(
 ) -> tuple[Trial, Build]:
     """The failure, learned from the bad end or from the first testable build beyond it."""
     first = search.outcome(named)
-    for build in (named, *islice(_neighbours(search.lab, named, newer=newer), OUTWARD)):
+    for build in chain([named], islice(_neighbours(search.lab, named, newer=newer), OUTWARD)):
         outcome = search.outcome(build)
         signature = search.failure(outcome)
         seen = first_look(outcome).verdict
@@ -275,7 +275,7 @@ def _failing_before(search: _Search, good: Build | None) -> Build:
 def _good_end(search: _Search, trial: Trial, named: Build, *, newer: bool) -> Build:
     """The good end, verified, or the first testable build beyond it."""
     first = judge(search.outcome(named), trial.signature)
-    for build in (named, *islice(_neighbours(search.lab, named, newer=newer), OUTWARD)):
+    for build in chain([named], islice(_neighbours(search.lab, named, newer=newer), OUTWARD)):
         judged = next(trial.judged([build]))[1]
         if judged.verdict is Verdict.UNTESTABLE:
             continue
