@@ -229,6 +229,8 @@ SUBJECTS = {
     "within": "of a model inside",
     "auto": "layers without names",
     "beside": "beside it",
+    "inputs.members.optional": "optional inputs",
+    "inputs.members.key": "keys of inputs",
 }
 BARE = ("entry", "data", "model", "trip", "tree", "spelling")
 """Dimensions whose values say by themselves what they are."""
@@ -245,8 +247,11 @@ def worded(dimension: str, values: Iterable[str]) -> str:
     'evaluate or fit'
     >>> worded("class_weight", ["given"]), worded("outputs.width", ["3"])
     ('class weight', 'outputs of width 3')
+    >>> worded("outputs.count", ["2", "three or more"]), worded("inputs.members.optional", ["no"])
+    ('2 or more outputs', 'not optional inputs')
     """
     said = " or ".join(sorted(value or "none" for value in values))
+    said = said.replace("2 or three or more", "2 or more")
     subject = SUBJECTS.get(dimension, dimension)
     argument, _, about = subject.partition(".")
     argument = argument.replace("_", " ")
