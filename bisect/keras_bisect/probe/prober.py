@@ -50,6 +50,9 @@ from keras_bisect.probe.starting import (
 SCRIPT_LIMIT = 16 << 20
 """Bytes of a script."""
 
+PAUSES = (0.0, 0.05, 0.2, 1.0)
+"""Seconds that are waited before a process is started again, where the warm one is gone."""
+
 Start = Literal["fork", "fresh"]
 
 
@@ -286,12 +289,17 @@ class Prober:
             self._left = [host for host in self._left if host not in ended]
             self._hosts.difference_update(ended)
             check()
-            try:
-                process, connection = start(warm, target, spec)
-            except (EOFError, OSError):
-                check()
-                # Another prober of this process may have given up a warm process that both have.
-                process, connection = start(warm, target, spec)
+            for pause in (*PAUSES, None):
+                try:
+                    process, connection = start(warm, target, spec)
+                    break
+                except (EOFError, OSError):
+                    check()
+                    if pause is None:
+                        raise
+                    # Another prober of this process may have given up a warm process that both
+                    # have. Its death is heard before it is seen.
+                    time.sleep(pause)
             self._hosts.add(process)
         return process, connection
 
