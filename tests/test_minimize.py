@@ -11,6 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from keras_bisect.laboratory import open_lab
+from keras_bisect.probe.prober import Script
+from keras_bisect.verdict import learn
+from keras_repro.minimize import minimize
 from test_cli import COMMAND, keras_repro
 from tiny_keras import tiny_keras
 
@@ -61,6 +65,41 @@ def test_what_is_left_is_the_same_bug(
     for build, code in zip(options[1:4:2], (0, 1), strict=True):
         again = keras_repro("run", out, "--keras", build, *options[4:], "--fresh", **environment)
         assert again.returncode == code, again.stderr
+
+
+SEEDED = """
+import keras
+import numpy as np
+import random
+
+random.seed(1)
+noise = random.random()
+layer = keras.layers.Dense(1, bias_initializer=9.0, name="b")
+other = keras.layers.Dense(1, bias_initializer=1.0, name="a")
+model = keras.Model("x", [layer("x"), other("x")])
+model.compile(loss="mse")
+y = {"b": np.full((2, 1), 3.0), "a": np.full((2, 1), 4.0)}
+loss = model.evaluate(None, y)["loss"] + noise
+assert 45.0 < loss < 45.95, f"the loss is {loss}"
+"""
+
+
+def test_a_seed_stays_where_something_is_drawn(tmp_path: Path) -> None:
+    """Lost: without its seed a script passes and fails by chance, so any part of it can go."""
+    good, bad = (tiny_keras(tmp_path / name, *bugs).path for name, bugs in ENDS.items())
+    kept: list[str] = []
+    with open_lab(cache=tmp_path / "cache", backend="numpy", repo=None) as lab:
+        found = minimize(
+            lab,
+            Script(SEEDED),
+            good=f"path:{good}",
+            bad=f"path:{bad}",
+            recognise=learn,
+            smaller=kept.append,
+        )
+    assert found.finished and "evaluate" in found.text
+    assert kept and found.text == kept[-1]
+    assert not [one for one in kept if "random.random" in one and "random.seed" not in one]
 
 
 def test_ends_that_are_swapped_are_refused(

@@ -41,6 +41,13 @@ def test_a_worker_keeps_scripts_apart(worker: Worker) -> None:
     assert outcome.stdout == "False __main__\n"
 
 
+def test_what_scripts_leave_goes_with_the_worker(worker: Worker) -> None:
+    """Without it a search would leave thousands of saved models in the temporary folder."""
+    made = worker.run(script("import os, tempfile; print(tempfile.mkdtemp()); print(os.getcwd())"))
+    left, home = map(Path, made.stdout.splitlines())
+    assert left.is_relative_to(home)
+
+
 @pytest.mark.parametrize(
     ("text", "ended", "code"),
     [

@@ -3,20 +3,23 @@
     from keras_repro.checking import check
     check(case)  # the empty tuple if Keras does as it says
 
-A search runs its cases in processes of their own instead (`keras_repro.find`). Public: `check`.
+A search runs its cases in processes of their own instead (`keras_repro.find`). Public: `check`,
+`run`.
 """
 
 from __future__ import annotations
 
 import io
+import tempfile
 import traceback
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import PurePath
 
 from keras_bisect.outcome import Ended, Outcome, Raised
 from keras_repro.reading import AnyCase, Reading, explain_all, render
 
-__all__ = ["check"]
+__all__ = ["check", "run"]
 
 
 def check(case: AnyCase) -> tuple[Reading, ...]:
@@ -24,13 +27,15 @@ def check(case: AnyCase) -> tuple[Reading, ...]:
 
     The script of the case is run here, so keras is imported if it was not.
     """
-    return tuple(reading for _, reading in explain_all(case, _run(render(case).text)))
+    return tuple(reading for _, reading in explain_all(case, run(case)))
 
 
-def _run(text: str) -> Outcome:
+def run(case: AnyCase) -> Outcome:
+    """Run the script of a case here; what it leaves in the temporary folder goes with it."""
+    text = render(case).text
     out, err = io.StringIO(), io.StringIO()
     code, raised = 0, None
-    with redirect_stdout(out), redirect_stderr(err):
+    with redirect_stdout(out), redirect_stderr(err), _swept_up():
         try:
             exec(compile(text, "case.py", "exec"), {"__name__": "__main__"})
         except SystemExit as end:
@@ -45,6 +50,18 @@ def _run(text: str) -> Outcome:
         stdout=out.getvalue(),
         stderr=err.getvalue(),
     )
+
+
+@contextmanager
+def _swept_up() -> Iterator[None]:
+    """Let temporary folders be made where they go with all that is in them."""
+    before = tempfile.tempdir
+    with tempfile.TemporaryDirectory(prefix="keras-case-", ignore_cleanup_errors=True) as folder:
+        tempfile.tempdir = folder
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
 
 
 def _raised(error: Exception) -> Raised:

@@ -2,7 +2,9 @@
 
 A script that is cut down by its failure alone soon fails for a reason of its own. So both ends have
 a say: a smaller script is kept if it fails in the same way under the bad build *and* passes under
-the good one. What can be taken out is for `cuts` to say. One step after the other is taken until
+the good one. And both show the same when they are run again, to the last digit where the script
+itself does: without its seed, a script passes and fails by chance. What can be taken out is for
+`cuts` to say. One step after the other is taken until
 none is kept, then all again, until nothing more can go; so the end is reached in some hundred
 probes, and is always the same.
 
@@ -220,10 +222,15 @@ class _Search:
         self.best = script.text
         self._lab, self._until, self._smaller = lab, until, smaller
         self._refused: set[str] = set()
+        self._exact: dict[str, tuple[bool, ...]] = {}
+        """Build -> which parts of what the script shows there are the same in every run."""
 
     def run(self, keep: Keep, steps: Sequence[Step]) -> bool:
         """Take out what can be taken out; whether that was all, or the time ended first."""
         program = parse(self.script.text)
+        for build in (self.bad, self.good):
+            one, other = self._twice(self.script.text, build)
+            self._exact[build.name] = tuple(a == b for a, b in zip(one, other, strict=True))
         try:
             # Comments go in any case, with what they spoke of.
             if self._first(iter([program])) is None:
@@ -256,25 +263,51 @@ class _Search:
             shown = self._that_are(Verdict.GOOD, self.good, shown)
             self._refused |= set(texts) - set(shown)
             for number, text in enumerate(texts):
-                if text in shown:
+                if text in shown and self._is_steady(text):
                     self.best = text
                     self._smaller(text)
                     return place + number, batch[number]
             place += len(batch)
         return None
 
-    def _that_are(self, verdict: Verdict, build: Build, texts: list[str]) -> list[str]:
-        """Those of some scripts that a build has a verdict of."""
+    def _is_steady(self, text: str) -> bool:
+        """Whether a script shows the same once more, as far as the one it is made from does."""
+        again = self._that_are(Verdict.BAD, self.bad, [text], sample=1)
+        again = again and self._that_are(Verdict.GOOD, self.good, [text], sample=1)
+        steady = bool(again) and all(
+            one == other or not exact
+            for build in (self.bad, self.good)
+            for one, other, exact in zip(
+                *self._twice(text, build), self._exact[build.name], strict=True
+            )
+        )
+        if not steady:
+            self._refused.add(text)
+        return steady
+
+    def _twice(self, text: str, build: Build) -> tuple[tuple[object, ...], tuple[object, ...]]:
+        """What two runs of a script show: what is raised, and what is printed."""
+        scripts = [replace(self.script, text=text)]
+        one, other = (
+            untouched(partial(self._outcomes, scripts, build, sample))[text] for sample in (0, 1)
+        )
+        return (one.raised, one.stdout), (other.raised, other.stdout)
+
+    def _that_are(
+        self, verdict: Verdict, build: Build, texts: list[str], sample: int = 0
+    ) -> list[str]:
+        """Those of some scripts that a build has a verdict of, in one of its runs."""
         scripts = [replace(self.script, text=text) for text in dict.fromkeys(texts)]
         wanted = [one for one in scripts if one.text not in self._refused]
-        outcomes = untouched(partial(self._outcomes, wanted, build))
+        outcomes = untouched(partial(self._outcomes, wanted, build, sample))
         return [
             text for text, one in outcomes.items() if judge(one, self.signature).verdict is verdict
         ]
 
-    def _outcomes(self, scripts: list[Script], build: Build) -> dict[str, Outcome]:
+    def _outcomes(self, scripts: list[Script], build: Build, sample: int) -> dict[str, Outcome]:
         source = self._lab.had(build)
-        runs = self._lab.runs((Wanted(one, build.name, source) for one in scripts), self.tree)
+        wanted = (Wanted(one, build.name, source, sample) for one in scripts)
+        runs = self._lab.runs(wanted, self.tree)
         return {run.script.text: outcome for run, outcome in runs}
 
 

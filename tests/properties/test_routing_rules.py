@@ -8,18 +8,18 @@ rest.
 
 from __future__ import annotations
 
-import io
 import os
+import tempfile
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 
-from keras_bisect.outcome import Ended, Outcome, Raised
 from keras_repro.case import ByName, Case, InOrder, Input, Inputs, Like, Nest, One, Output
+from keras_repro.checking import run
 from keras_repro.oracle import promised
 from keras_repro.reading import Reading, explain, render
 from keras_repro.strategies import cases
@@ -30,17 +30,9 @@ lawful = settings(max_examples=120, deadline=None, derandomize=True, database=No
 
 def look(case: Case) -> Reading | None:
     """What is wrong with `case` under the installed Keras; None where nothing is."""
-    out, err = io.StringIO(), io.StringIO()
-    code, raised = 0, None
-    with redirect_stdout(out), redirect_stderr(err):
-        try:
-            exec(compile(render(case).text, "repro.py", "exec"), {"__name__": "__main__"})
-        except SystemExit as end:
-            code = int(end.code or 0)
-        except Exception as error:  # noqa: BLE001 - whatever Keras raises is read, not handled
-            code, raised = 1, Raised(type(error).__name__, str(error))
-    assert code != 125, "keras cannot be imported"
-    return explain(case, Outcome(Ended.EXIT, code, 0.0, raised=raised, stdout=out.getvalue()))
+    outcome = run(case)
+    assert outcome.code != 125, "keras cannot be imported"
+    return explain(case, outcome)
 
 
 # -- what is known to be broken --------------------------------------------------------
@@ -278,3 +270,14 @@ def test_an_odd_model_is_as_right_as_a_plain_one(tree: Any, case: Case) -> None:
     """Lost otherwise: the script of a rare form is wrong, and every right Keras with it."""
     assert promised(case)
     assert look(case) is None
+
+
+def test_what_is_saved_is_swept_up(
+    tree: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lost otherwise: each run of these tests leaves models in the temporary folder for ever."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for trip in ("save", "weights"):
+        case = Case(LISTED, "list", One("mse"), InOrder((3.0, 4.0)))
+        assert run(replace(case, trip=trip)).raised is None
+    assert not list(tmp_path.iterdir())

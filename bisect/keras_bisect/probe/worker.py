@@ -52,6 +52,9 @@ def serve(connection: Connection, spec: host.HostSpec) -> None:
     threading.Thread(target=_end_with_the_toolkit, daemon=True).start()
     folder = tempfile.mkdtemp(prefix="keras-probe-worker-", dir=host.scratch(spec.scratch))
     os.chdir(folder)
+    # What scripts leave behind goes with the folder.
+    os.environ["TMPDIR"] = folder
+    tempfile.tempdir = None
     events: dict[str, Any] = {}
     witness = child.Witness(events.update)
     try:
