@@ -6,7 +6,7 @@ Public: `Budget`, `Finding`, `Found`, `Searched`, `size`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from keras_bisect.builds.build import Build
 from keras_bisect.outcome import Raised, Tree
@@ -156,10 +156,6 @@ class Found:
     """Cases of earlier searches that were run first."""
     fault: Exception | None = None
     """What the search ended with before its time; the findings are those from before it."""
-
-    def without_time(self) -> Found:
-        """The same, but for what no two runs have in common."""
-        return replace(self, seconds=0.0, shrinking_seconds=0.0)
 
 
 def size(case: AnyCase) -> tuple[int, int, str]:
