@@ -13,8 +13,8 @@ import pytest
 
 from keras_bisect.laboratory import open_lab
 from keras_bisect.probe.prober import Script
-from keras_bisect.verdict import learn
-from keras_repro.minimize import minimize
+from keras_bisect.verdict import Verdict, learn
+from keras_repro.minimize import Ends, cut, minimize
 from test_cli import COMMAND, keras_repro
 from tiny_keras import tiny_keras
 
@@ -100,6 +100,40 @@ def test_a_seed_stays_where_something_is_drawn(tmp_path: Path) -> None:
     assert found.finished and "evaluate" in found.text
     assert kept and found.text == kept[-1]
     assert not [one for one in kept if "random.random" in one and "random.seed" not in one]
+
+
+ELSEWHERE = """
+import sys
+import keras
+import numpy as np
+
+layers = [keras.layers.Dense(1, bias_initializer=value, name=n)("x") for n, value in PAIRS]
+if "elsewhere" in keras.__file__:
+    sys.exit(1)
+model = keras.Model("x", layers)
+model.compile(loss="mse")
+y = {"b": np.full((2, 1), 3.0), "a": np.full((2, 1), 4.0)}
+sys.exit(0 if model.evaluate(None, y)["loss"] == 45.0 else 1)
+"""
+
+
+def test_what_other_releases_show_stays_if_it_is_told_of_them(tmp_path: Path) -> None:
+    """Lost: an issue says "still wrong in 3.15" of a script that fails there in another way."""
+    ends = ENDS | {"elsewhere": []}
+    paths = {name: f"path:{tiny_keras(tmp_path / name, *bugs).path}" for name, bugs in ends.items()}
+    script = Script(ELSEWHERE.replace("PAIRS", '[("b", 9.0), ("a", 1.0)]'))
+    left = {}
+    with open_lab(cache=tmp_path / "cache", backend="numpy", repo=None) as lab:
+        good, bad, elsewhere = map(lab.resolve, paths.values())
+        signature = learn(lab.outcome(script, bad))
+        assert signature is not None
+        for others in ((), ((elsewhere, Verdict.BAD),)):
+            until = time.monotonic() + 100
+            both = Ends(good, bad, others)
+            left[others] = cut(lab, script, signature, both, "optree", until, lambda _: ())[0]
+    alone, told = left.values()
+    assert "elsewhere" not in alone and "evaluate" in alone
+    assert "elsewhere" in told and "evaluate" in told
 
 
 def test_ends_that_are_swapped_are_refused(

@@ -101,7 +101,8 @@ def test_the_first_line_tells_every_history() -> None:
             change(BAD, DIFFERENT, "3.2.0", "3.3.0"),
             line={"3.1.0": DIFFERENT, "3.2.0": BAD, "3.3.0": DIFFERENT},
         )
-        == "ValueError up to 3.1.0, wrong since 3.2.0; ValueError since 3.3.0."
+        == "Works in no release of Keras 3; ValueError up to 3.1.0, wrong since 3.2.0; "
+        "ValueError since 3.3.0."
     )
     assert (
         headline(change(BAD, GOOD, "3.1.0", "3.2.0"), line={"3.1.0": BAD, "3.2.0": GOOD})
@@ -120,6 +121,39 @@ def test_the_first_line_tells_every_history() -> None:
         headline(line={"3.0.0": UNTESTABLE, "3.1.0": BAD})
         == "Wrong since 3.1.0, the first release that can be tested."
     )
+
+
+def test_a_report_is_about_the_last_time_that_it_began() -> None:
+    """Lost: a maintainer is shown how a bug began that was mended years ago, and came back."""
+    stages = (
+        change(GOOD, DIFFERENT, "3.3.0", "3.4.0"),
+        change(DIFFERENT, BAD, "3.3.0", "3.4.0"),
+    )
+    line = {"3.1.0": GOOD, "3.2.0": BAD, "3.3.0": GOOD, "3.4.0": BAD, "3.5.0": DIFFERENT}
+    facts = replace(
+        founding_report().facts,
+        transitions=(
+            change(GOOD, BAD, "3.1.0", "3.2.0"),
+            Transition("fixed", BAD, GOOD, Place("3.2.0"), Place("3.3.0")),
+            *stages,
+            change(BAD, DIFFERENT, "3.4.0", "3.5.0"),
+        ),
+        timeline=tuple(Entry(build, verdict, "") for build, verdict in line.items()),
+    )
+    assert (facts.good, facts.bad) == ("3.3.0", "3.4.0")
+    assert facts.introduced is stages[1]
+    begins_bad = replace(facts, transitions=facts.transitions[1:2])
+    assert (begins_bad.good, begins_bad.bad) == ("3.3.0", "3.2.0")
+
+
+def test_what_else_releases_show_is_told() -> None:
+    """Lost: a reader asks how it failed before it failed in this way."""
+    report = founding_report()
+    line = [("3.0.0", "ValueError: no"), ("3.1.0", "ValueError: no"), ("3.2.0", "exits 1: `b`")]
+    entries = [Entry(build, DIFFERENT, detail) for build, detail in line]
+    timeline = (*entries, Entry("3.5.0", BAD, ""))
+    text = issue(Report(replace(report.facts, timeline=timeline), report.seen))
+    assert "- ≠ 3.0.0-3.1.0: `ValueError: no`\n- ≠ 3.2.0: `` exits 1: `b` ``\n" in text
 
 
 def test_a_range_is_told_as_a_range_with_the_command_that_goes_on() -> None:

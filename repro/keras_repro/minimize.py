@@ -4,11 +4,10 @@ A script that is cut down by its failure alone soon fails for a reason of its ow
 a say: a smaller script is kept if it fails in the same way under the bad build *and* passes under
 the good one. And both show the same when they are run again, to the last digit where the script
 itself does: without its seed, a script passes and fails by chance. What can be taken out is for
-`cuts` to say. One step after the other is taken until
-none is kept, then all again, until nothing more can go; so the end is reached in some hundred
-probes, and is always the same.
+`cuts` to say. One step after the other is taken until none is kept, then all again, until nothing
+more can go; so the end is reached in some hundred probes, and is always the same.
 
-Public: `minimize`, `Minimized`, `cut`.
+Public: `minimize`, `Minimized`, `cut`, `Ends`.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from keras_bisect.search.trial import Repeat
 from keras_bisect.verdict import Failure, Signature, Verdict, is_exit_code, judge, normalise
 from keras_repro.cuts import STEPS, Keep, Parts, Step, parse, text_of
 
-__all__ = ["Minimized", "cut", "minimize"]
+__all__ = ["Ends", "Minimized", "cut", "minimize"]
 
 PATIENCE = 5.0
 """How many times as long as the script itself a smaller one may take: some never end."""
@@ -58,6 +57,18 @@ class Minimized:
     seconds: float
     finished: bool
     """Whether nothing more could be taken out; else the budget ended first."""
+
+
+@dataclass(frozen=True)
+class Ends:
+    """The builds that have a say."""
+
+    good: Build
+    """Where a script passes."""
+    bad: Build
+    """Where it fails."""
+    others: tuple[tuple[Build, Verdict], ...] = ()
+    """Where a script that is kept must do what the first one does; not tried of any other."""
 
 
 @dataclass(frozen=True)
@@ -142,7 +153,7 @@ def minimize(
     took = max(one.seconds for one in shown)
     lab.prober.timeout = min(lab.prober.timeout, max(LEAST, PATIENCE * took))
     lab.listener(Stage("smaller scripts"))
-    both = (ends.good, ends.bad)
+    both = Ends(ends.good, ends.bad)
     text, finished = cut(lab, script, signature, both, tree, start + budget, keep, smaller=smaller)
     return Minimized(
         text,
@@ -159,7 +170,7 @@ def cut(
     lab: Lab,
     script: Script,
     signature: Signature,
-    ends: tuple[Build, Build],
+    ends: Ends,
     tree: Tree,
     until: float,
     keep: Keep,
@@ -172,7 +183,7 @@ def cut(
         lab: what probes.
         script: what becomes smaller.
         signature: its failure.
-        ends: a build where it passes, and one where it fails.
+        ends: the builds that have a say.
         tree: the tree implementation.
         until: when to stop, as of `time.monotonic`.
         keep: names what stays as it is.
@@ -182,7 +193,7 @@ def cut(
     Raises:
         NotReproduced: the result does not show the failure in a fresh interpreter.
     """
-    search = _Search(lab, script, signature, *ends, tree, until, smaller)
+    search = _Search(lab, script, signature, ends, tree, until, smaller)
     finished = search.run(keep, steps)
     _verify(lab, search)
     return search.best, finished
@@ -211,14 +222,13 @@ class _Search:
         lab: Lab,
         script: Script,
         signature: Signature,
-        good: Build,
-        bad: Build,
+        ends: Ends,
         tree: Tree,
         until: float,
         smaller: Callable[[str], None],
     ) -> None:
         self.script, self.signature, self.tree = script, signature, tree
-        self.good, self.bad = good, bad
+        self.good, self.bad, self._others = ends.good, ends.bad, ends.others
         self.best = script.text
         self._lab, self._until, self._smaller = lab, until, smaller
         self._refused: set[str] = set()
@@ -263,12 +273,19 @@ class _Search:
             shown = self._that_are(Verdict.GOOD, self.good, shown)
             self._refused |= set(texts) - set(shown)
             for number, text in enumerate(texts):
-                if text in shown and self._is_steady(text):
+                if text in shown and self._is_alike_elsewhere(text) and self._is_steady(text):
                     self.best = text
                     self._smaller(text)
                     return place + number, batch[number]
             place += len(batch)
         return None
+
+    def _is_alike_elsewhere(self, text: str) -> bool:
+        """Whether a script has the verdicts of the first one under all other builds, too."""
+        alike = all(self._that_are(verdict, build, [text]) for build, verdict in self._others)
+        if not alike:
+            self._refused.add(text)
+        return alike
 
     def _is_steady(self, text: str) -> bool:
         """Whether a script shows the same once more, as far as the one it is made from does."""

@@ -15,14 +15,13 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-from keras_bisect.builds.build import Build
 from keras_bisect.errors import NotReproduced
 from keras_bisect.lab import Lab
 from keras_bisect.outcome import Tree
 from keras_bisect.probe.prober import Script
 from keras_bisect.verdict import Signature
 from keras_repro.cuts import STEPS
-from keras_repro.minimize import cut
+from keras_repro.minimize import Ends, cut
 
 __all__ = ["harness", "polished"]
 
@@ -62,16 +61,14 @@ def harness(program: ast.Module) -> Iterator[ast.AST]:
             yield node
 
 
-def polished(
-    lab: Lab, script: Script, signature: Signature, ends: tuple[Build, Build], tree: Tree
-) -> Script:
+def polished(lab: Lab, script: Script, signature: Signature, ends: Ends, tree: Tree) -> Script:
     """The script of a case without what it does not need; the same where all of it is needed.
 
     Args:
         lab: what probes.
         script: of a case.
         signature: its failure.
-        ends: a build where it passes, and one where it fails.
+        ends: the builds that have a say.
         tree: the tree implementation.
     """
     steps = [step for step in STEPS if step.__name__ in TAKEN]

@@ -5,7 +5,7 @@ is broken, how, since when. A *bisect* of anybody's script has a journal alone: 
 and what its failure means is for its author to say. A bisect of a finding's script adds to the
 finding. Both become `Facts`, so that everything behind this room need not care.
 
-Public: `Facts`, `Misroute`, `read_facts`, `folders`, `rules_of`, `tree_of`.
+Public: `Facts`, `Misroute`, `as_releases_show`, `read_facts`, `folders`, `rules_of`, `tree_of`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,14 @@ from keras_bisect.probe.prober import Script, digest
 from keras_bisect.record.journal import read
 from keras_bisect.record.recorded import Recorded, RecordedProbe, answered, probes, section
 from keras_bisect.run import Run
-from keras_bisect.transitions import Entry, Transition
+from keras_bisect.transitions import Entry, Place, Transition, kind_of
 from keras_bisect.verdict import Match, Signature, Verdict, learn
 from keras_repro import oracle
 from keras_repro.contract import RULES, Rule
 from keras_repro.reading import AnyCase, CaseSignature, load, render
 from keras_repro.trees.case import TreeCase
 
-__all__ = ["Facts", "Misroute", "folders", "read_facts", "rules_of", "tree_of"]
+__all__ = ["Facts", "Misroute", "as_releases_show", "folders", "read_facts", "rules_of", "tree_of"]
 
 JOURNAL, HUNT, CASE, SCRIPT = "journal.jsonl", "hunt.json", "case.json", "repro.py"
 PASSING = "passing.json"
@@ -92,27 +93,60 @@ class Facts:
         """Whether an exception says that something is wrong; else numbers are wrong in silence."""
         return "Error" in self.failure or self.failure.startswith(("refused: ", "failed: "))
 
+    @cached_property
+    def change(self) -> Transition | None:
+        """The change that a report is about, as releases show it: the last into the failure.
+
+        Of several, the last one from builds that pass: what came before it was mended once.
+        """
+        into = [one for one in as_releases_show(self.transitions) if one.after is Verdict.BAD]
+        clean = [one for one in into if one.before is Verdict.GOOD]
+        return next(reversed(clean or into), None)
+
+    @cached_property
+    def introduced(self) -> Transition | None:
+        """The same at its finest: the last of its stages."""
+        change = self.change
+        return next((t for t in self.transitions[::-1] if change and t.first == change.first), None)
+
     @property
     def bad(self) -> str | None:
-        """The first build that shows the failure: the release, where it is known."""
+        """The first build that shows the failure since it began last: the release, if known."""
+        if self.change is not None:
+            return _named(self.change.first)
         for entry in self.timeline:
             if entry.verdict is Verdict.BAD:
                 return entry.build
-        for one in self.transitions:
-            place = one.first if one.after is Verdict.BAD else one.last
-            if Verdict.BAD in (one.before, one.after):
-                return place.release or place.nightly or (f"git:{place.commit}")
-        return self.shown
+        until = next((one for one in self.transitions if one.before is Verdict.BAD), None)
+        return self.shown if until is None else _named(until.last)
 
     @property
     def good(self) -> str | None:
         """The last build before `bad` that passes; where there is none, the first one after."""
-        begins = [one for one in self.transitions if one.kind == "introduced"]
-        ends = [one for one in self.transitions if one.kind == "fixed"]
-        place = begins[0].last if begins else ends[0].first if ends else None
-        if place is None:
-            return None
-        return place.release or place.nightly or f"git:{place.commit}"
+        change = self.change
+        if change is not None and change.before is Verdict.GOOD:
+            return _named(change.last)
+        later = self.transitions
+        if self.introduced is not None:
+            later = later[later.index(self.introduced) :]
+        ends = next((one for one in later if one.kind == "fixed"), None)
+        return None if ends is None else _named(ends.first)
+
+
+def _named(place: Place) -> str:
+    return place.release or place.nightly or place.folder or f"git:{place.commit}"
+
+
+def as_releases_show(changes: Sequence[Transition]) -> list[Transition]:
+    """Changes, but for stages between two neighbouring releases that neither of them shows."""
+    shown: list[Transition] = []
+    for one in changes:
+        if shown and one.last.release and _ends(shown[-1]) == _ends(one):
+            before = shown.pop()
+            kind = kind_of(before.before, one.after)
+            one = replace(one, before=before.before, last=before.last, kind=kind)
+        shown.append(one)
+    return shown
 
 
 def folders(path: Path) -> list[Path]:

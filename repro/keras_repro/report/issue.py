@@ -133,7 +133,7 @@ def _value(part: str, number: int, names: list[str], source: str | None) -> str:
 
 def _files(report: Report) -> Iterator[Markdown]:
     """The files of the change into the failure: what brings it when it is put on the last good."""
-    one = report.introduced
+    one = report.facts.introduced
     if one is not None and one.files:
         names = " and ".join(code(file) for file in one.files)
         several = "those files alone bring" if len(one.files) > 1 else "that file alone brings"

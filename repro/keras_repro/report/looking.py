@@ -215,13 +215,13 @@ def _environment(facts: Facts, build: Build, outcome: Outcome) -> dict[str, str]
 
 def _diffs(lab: Lab, facts: Facts) -> Iterator[FileDiff]:
     """What changed in the files that flip the verdict, from the builds themselves."""
-    for one in facts.transitions:
-        if one.after is Verdict.BAD and one.files:
-            with contextlib.suppress(*ABSENT):
-                old, new = (_source(lab, place) for place in (one.last, one.first))
-                for file in one.files:
-                    yield _diff(file, _lines(old, file), _lines(new, file))
-                return
+    one = facts.introduced
+    if one is None or not one.files:
+        return
+    with contextlib.suppress(*ABSENT):
+        old, new = (_source(lab, place) for place in (one.last, one.first))
+        for file in one.files:
+            yield _diff(file, _lines(old, file), _lines(new, file))
 
 
 def _source(lab: Lab, place: Place) -> Source:
@@ -260,9 +260,8 @@ def _kind(build: str) -> str:
 
 
 def _stages(lab: Lab, facts: Facts) -> Iterator[Stage]:
-    """How the first change into the failure was narrowed, from the probes that were made."""
-    change = next((t for t in facts.transitions if t.after is Verdict.BAD), None)
-    change = change or next(iter(facts.transitions), None)
+    """How the change that the report is about was narrowed, from the probes that were made."""
+    change = facts.introduced or next(iter(facts.transitions), None)
     if change is None:
         return
     steps = _steps(facts)

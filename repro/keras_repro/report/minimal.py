@@ -7,14 +7,18 @@ Public: `with_minimal`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from keras_bisect.atomic import write_atomic
+from keras_bisect.builds.build import Build
 from keras_bisect.errors import BrokenBuild, NotCached, Unreachable, UsageError
 from keras_bisect.lab import Lab
 from keras_bisect.probe.prober import Script
+from keras_bisect.verdict import Verdict
 from keras_repro.case import Case
+from keras_repro.minimize import Ends
 from keras_repro.polish import polished
 from keras_repro.reading import AnyCase, render
 from keras_repro.report.facts import Facts
@@ -39,8 +43,8 @@ def with_minimal(lab: Lab, facts: Facts, file: Path) -> Facts:
         if good is None or bad is None:
             return facts
         try:
-            ends = (lab.resolve(good), lab.resolve(bad))
-            lab.source(ends[0])
+            ends = Ends(lab.resolve(good), lab.resolve(bad), tuple(_edges(lab, facts)))
+            lab.source(ends.good)
         except (BrokenBuild, NotCached, Unreachable, UsageError):
             return facts
         small = polished(lab, facts.script, facts.signature, ends, facts.tree)
@@ -52,6 +56,15 @@ def with_minimal(lab: Lab, facts: Facts, file: Path) -> Facts:
     passing = None if facts.passing is None else _not_eager(facts.passing)
     whole = render(plain, facts.tree)
     return replace(facts, script=small, whole=whole, case=plain, passing=passing)
+
+
+def _edges(lab: Lab, facts: Facts) -> Iterator[tuple[Build, Verdict]]:
+    """The releases at the ends of the timeline, and where it changes: the report tells of all."""
+    tested = [one for one in facts.timeline if one.verdict is not Verdict.UNTESTABLE]
+    pairs = zip([None, *tested], tested, [*tested[1:], None], strict=False)
+    for before, here, after in pairs:
+        if {before and before.verdict, here.verdict, after and after.verdict} != {here.verdict}:
+            yield lab.resolve(here.build), here.verdict
 
 
 def _not_eager(case: AnyCase) -> AnyCase:

@@ -101,7 +101,7 @@ def _panels(facts: Facts) -> list[Panel]:
 
 
 def _culprit(report: Report) -> dict[str, str] | None:
-    one = report.introduced
+    one = report.facts.introduced
     if one is None or one.culprit is None:
         return None
     return {

@@ -28,6 +28,8 @@ __all__ = ["Report", "Row", "Sight"]
 
 OUTPUT_LINES: Final = 30
 OUTPUT_COLUMNS: Final = 160
+OTHERWISE: Final = 4
+"""Other failures of releases that are told."""
 
 
 @dataclass(frozen=True)
@@ -141,16 +143,26 @@ class Report:
         """The timeline as one line."""
         return line_of(self.timeline)
 
-    @property
-    def introduced(self) -> Transition | None:
-        """The first change into this failure."""
-        found = (one for one in self.facts.transitions if one.after is Verdict.BAD)
-        return next(found, None)
+    @cached_property
+    def otherwise(self) -> tuple[tuple[str, str], ...]:
+        """What releases show that fail in another way: which, and how."""
+        found: list[tuple[str, str, str]] = []
+        for entry, before in zip(self.timeline, (None, *self.timeline), strict=False):
+            if entry.verdict is not Verdict.DIFFERENT:
+                continue
+            detail = " ".join(entry.detail.split())
+            goes_on = found and before is not None and before.verdict is Verdict.DIFFERENT
+            if goes_on and found[-1][2] == detail:
+                found[-1] = (found[-1][0], entry.build, detail)
+            else:
+                found.append((entry.build, entry.build, detail))
+        spans = ((f"{a}-{b}" if a != b else a, detail) for a, b, detail in found)
+        return tuple(spans)[:OTHERWISE]
 
     @cached_property
     def replay(self) -> list[str]:
         """Git commands that show the culprit, in a clone of Keras."""
-        return list(_replay(self.introduced, self.facts))
+        return list(_replay(self.facts.introduced, self.facts))
 
     @property
     def name(self) -> str:
@@ -162,7 +174,7 @@ class Report:
         """The commands that make all of this again."""
         facts = self.facts
         ends = ""
-        one = self.introduced
+        one = facts.introduced
         if one is not None and one.before is Verdict.GOOD and one.last.release:
             ends = f" --good {one.last.release} --bad {one.first.release}"
         narrow = f"keras-repro bisect {shlex.quote(self.name)}{ends}"

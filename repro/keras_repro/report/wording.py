@@ -11,13 +11,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from keras_bisect.search.commits import NO_COMMITS
-from keras_bisect.transitions import Culprit, Entry, Place, Transition, kind_of
+from keras_bisect.transitions import Culprit, Entry, Place, Transition
 from keras_bisect.verdict import Verdict
-from keras_repro.report.facts import Facts
+from keras_repro.report.facts import Facts, as_releases_show
 from keras_repro.report.markdown import visible
 from keras_repro.trees.case import TreeCase
 
@@ -97,10 +97,13 @@ def _windows(
     word = _fails(facts)
     tested = [entry for entry in timeline if entry.verdict is not Verdict.UNTESTABLE]
     begun = bool(tested) and tested[0].verdict is Verdict.BAD
+    verdicts = {entry.verdict for entry in tested}
+    if Verdict.DIFFERENT in verdicts and Verdict.GOOD not in verdicts:
+        yield [Piece("works in no release of Keras 3")]
     if begun:
         which = "of Keras 3" if tested[0] is timeline[0] else "that can be tested"
         yield [Piece(f"{word} since {tested[0].build}, the first release {which}")]
-    for one in _as_releases_show(changes):
+    for one in as_releases_show(changes):
         first = place_name(one.first)
         if one.after is Verdict.BAD:
             again = "again " if begun else ""
@@ -117,25 +120,6 @@ def _windows(
         else:
             continue
         begun = True
-
-
-def _as_releases_show(changes: Sequence[Transition]) -> Iterator[Transition]:
-    """The changes, but for stages between two neighbouring releases that neither of them shows."""
-    last: Transition | None = None
-    for one in changes:
-        if last is not None and one.last.release and _ends_of(last) == _ends_of(one):
-            last = replace(one, before=last.before, last=last.last)
-            last = replace(last, kind=kind_of(last.before, last.after))
-            continue
-        if last is not None:
-            yield last
-        last = one
-    if last is not None:
-        yield last
-
-
-def _ends_of(one: Transition) -> tuple[str | None, str | None]:
-    return one.last.release, one.first.release
 
 
 def _otherwise(

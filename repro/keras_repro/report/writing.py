@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from keras_bisect.atomic import write_atomic
-from keras_bisect.errors import KerasBisectError
+from keras_bisect.errors import KerasBisectError, NotReproduced
 from keras_bisect.lab import Lab
 from keras_repro.report.facts import Facts, read_facts
 from keras_repro.report.issue import issue, new_issue_link, refuse_unspecified
@@ -99,8 +99,15 @@ def _read(folder: Path, known: Sequence[Known]) -> Reported:
 
 def _looked(lab: Lab, one: Reported, facts: Facts) -> Reported:
     try:
-        facts = with_minimal(lab, facts, one.folder / "minimal.py")
-        return Reported(one.folder, facts, Report(facts, look(lab, facts)), one.like)
+        smaller = with_minimal(lab, facts, one.folder / "minimal.py")
+        try:
+            report = Report(smaller, look(lab, smaller))
+        except NotReproduced:
+            if smaller is facts:
+                raise
+            # Made for what was known before: the script of the case is as good as ever.
+            report = Report(facts, look(lab, facts))
+        return Reported(one.folder, report.facts, report, one.like)
     except KerasBisectError as fault:
         return Reported(one.folder, facts, None, one.like, fault)
 
