@@ -66,7 +66,9 @@ LOOPS: Final = ("evaluate", "fit", "evaluate as list", "validation")
 Data = Literal["arrays", "dataset", "generator", "PyDataset", "PyDataset of lists", "DataLoader"]
 """`DataLoader` is torch's, with whole batches as its items."""
 Architecture = Literal["functional", "functional subclass", "subclass", "sequential"]
-Trip = Literal["none", "config", "clone", "save", "weights", "clone recursively", "clone by call"]
+Trip = Literal[
+    "none", "config", "clone", "save", "export", "weights", "clone recursively", "clone by call"
+]
 """What the model goes through before it is used."""
 Heads = Literal["list", "dict", "tuple", "set", "dict of lists"]
 """What holds the layers of a subclassed model; a dict is filled in another order to load them, and
@@ -262,6 +264,8 @@ class Case:
         trained = self.entry not in PREDICTIONS
         if trained != (self.loss is not None) or trained != (self.targets is not None):
             raise ValueError(f"entry: {self.entry} goes {'with' if trained else 'without'} a loss")
+        if self.trip == "export" and self.entry != "call":
+            raise ValueError(f"trip: a model that was exported has no {self.entry}")
         if self.data != "arrays" and self.entry not in LOOPS:
             raise ValueError(f"data: {self.entry} takes arrays alone")
         for field, given in self.forms():
@@ -317,7 +321,7 @@ class Case:
     @property
     def compared(self) -> bool:
         """Whether the model is held against what it was before its round trip, as well."""
-        return self.predicting and self.trip not in ("none", "weights")
+        return self.predicting and self.trip not in ("none", "weights", "export")
 
     @property
     def predicting(self) -> bool:
@@ -333,7 +337,9 @@ class Case:
     def light(self) -> bool:
         """Whether a backend will do that has neither gradients nor graphs."""
         alone = self.beside == "nothing"
-        return alone and self.entry not in UNTRAINED and self.eager and not self.jit
+        if self.entry in UNTRAINED or self.trip == "export":
+            return False
+        return alone and self.eager and not self.jit
 
     def untrained(self) -> Case:
         """The same without gradients. Raises `ValueError` where there is no such case."""

@@ -55,8 +55,9 @@ def draw_cases(strategy: Any, count: int, seed: int) -> list[AnyCase]:
 def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[list[AnyCase]]:
     """Models and then structures, batch after batch, without an end.
 
-    What a backend does not do at all is not drawn: no training with numpy, and a DataLoader only
-    with torch, which need not be installed otherwise.
+    What a backend does not do at all is not drawn: no training with numpy, no model is
+    exported but by TensorFlow, and a DataLoader only with torch, which need not be installed
+    otherwise.
     """
     from keras_repro.contract import RULES
     from keras_repro.loosened import open_cases
@@ -105,6 +106,8 @@ def fitting(cases: Iterable[AnyCase], backend: str) -> Iterator[AnyCase]:
         with contextlib.suppress(ValueError, UsageError):
             if case.data == "DataLoader" and backend != "torch":
                 fit = fit.but(data="generator")
+            if case.trip == "export" and backend != "tensorflow":
+                fit = fit.but(trip="save")
             if backend == "numpy":
                 fit = fit.untrained()
             if fit == case or promised(fit):

@@ -150,6 +150,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "a batch that is a list"
     if case.heads in ("set", "dict of lists"):
         yield f"layers in a {case.heads}"
+    if case.trip == "export":
+        yield "what an exported model gives"
     if case.data == "DataLoader":
         yield "what torch makes of a batch"
     if case.nest is not None and len(case.outputs) == 1:

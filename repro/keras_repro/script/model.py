@@ -184,6 +184,11 @@ def model_lines(case: Case, indent: int) -> Iterator[str]:
         yield f"{margin}made = model\n"
     if case.trip == "config":
         yield f"{margin}model = type(model).from_config(model.get_config())\n"
+    elif case.trip == "export":
+        yield f"{margin}keras.config.disable_interactive_logging()\n"
+        yield f'{margin}path = os.path.join(tempfile.mkdtemp(), "model")\n'
+        yield f"{margin}model.export(path)\n"
+        yield f'{margin}model = keras.layers.TFSMLayer(path, call_endpoint="serve")\n'
     elif case.trip == "clone":
         yield f"{margin}model = keras.models.clone_model(model)\n"
     elif case.trip == "clone recursively":
@@ -287,4 +292,4 @@ def _wide(case: Case) -> bool:
 
 
 def _files(case: Case) -> bool:
-    return case.trip in ("save", "weights")
+    return case.trip in ("save", "export", "weights")

@@ -59,6 +59,12 @@ if "{}" not in known:
 
 
 """
+_EXPORTS: Final = """\
+if keras.backend.backend() != "tensorflow":
+    sys.exit(125)
+
+
+"""
 _MORE: Final = {
     "dataset": "\n    import tensorflow as tf",
     "DataLoader": "\n    import torch",
@@ -114,7 +120,7 @@ def render(case: Case) -> str:
             imports="\n".join(imports(case)),
             more=_MORE.get(case.data, ""),
         ),
-        _GUARD.format(GUARDS[case.trip]) if case.trip in GUARDS else "",
+        _guard(case),
         helpers(case),
         standing(case),
         "try:\n" if refusable else "",
@@ -132,6 +138,13 @@ def render(case: Case) -> str:
         lines.append(statement("expected |= " if losses else "expected = ", _numbers(metrics)))
     lines.append(_PREDICTIONS if case.predicting else _TAIL)
     return "".join(lines)
+
+
+def _guard(case: Case) -> str:
+    """What ends with 125 where Keras has not what the case is about."""
+    if case.trip == "export":
+        return _EXPORTS
+    return _GUARD.format(GUARDS[case.trip]) if case.trip in GUARDS else ""
 
 
 def _pair(case: Case) -> str:
@@ -156,7 +169,7 @@ def _pair(case: Case) -> str:
                 imports="\n".join(sorted(needed, key=lambda line: line.startswith("from"))),
                 more=_MORE.get(case.data, ""),
             ),
-            *(_GUARD.format(GUARDS[trip]) for trip in {one.trip for one in both} & GUARDS.keys()),
+            *dict.fromkeys(map(_guard, both)),
             helpers(both[1]),
             standing(case),
             block(made[0], "first"),

@@ -1,6 +1,7 @@
 """What a twist is, and which of them is kept: one that can be run, and that some rule decides.
 
-Public: `Draw`, `Twist`, `runs`, `twisted`, `some_form`, `without_names`, `SCOPE`, `EXTRA`.
+Public: `Draw`, `Twist`, `runs`, `twisted`, `some_form`, `uncompiled`,
+`without_names`, `SCOPE`, `EXTRA`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,17 @@ from keras_bisect.errors import UsageError
 from keras_repro.case import ByName, Case, Form, InOrder, Like, is_dict
 from keras_repro.oracle import promised
 
-__all__ = ["EXTRA", "SCOPE", "Draw", "Twist", "runs", "some_form", "twisted", "without_names"]
+__all__ = [
+    "EXTRA",
+    "SCOPE",
+    "Draw",
+    "Twist",
+    "runs",
+    "some_form",
+    "twisted",
+    "uncompiled",
+    "without_names",
+]
 
 Draw = Callable[[st.SearchStrategy[Any]], Any]
 Twist = Callable[[Draw, Case], Case]
@@ -54,9 +65,35 @@ def runs(case: Case) -> bool:
         return False
     if case.trip == "weights" and (case.chained or case.inner):
         return False
-    graph = not case.eager or case.jit or case.entry == "predict" or case.trip == "save"
+    if case.trip == "export" and not _exports(case):
+        return False
+    graph = not case.eager or case.jit or case.entry == "predict"
+    graph = graph or case.trip in ("save", "export")
     names = [*case.names, *(output.layer for output in case.outputs if not case.auto)]
     return not graph or all(SCOPE.fullmatch(name) for name in names)
+
+
+def _exports(case: Case) -> bool:
+    """Whether TensorFlow has a format for what goes in and comes out."""
+    if case.nest is not None or case.container in ("namedtuple", "defaultdict"):
+        return False
+    if case.inputs is None:
+        return True
+    fed = case.inputs.fed
+    kind = fed.kind if isinstance(fed, ByName | InOrder) else "tensor"
+    return (
+        kind == case.inputs.container
+        and kind in ("list", "tuple", "dict")
+        and not any(one.optional for one in case.inputs.members)
+        and len(case.inputs.fed_names) == len(case.inputs.names)
+    )
+
+
+def uncompiled(case: Case, **changes: Any) -> Case:
+    """The case, changed, without what a model is compiled and trained with."""
+    plain: dict[str, Any] = dict.fromkeys(field for field, _ in case.forms())
+    plain |= {"eager": True, "spelling": "string", "class_weight": None}
+    return case.but(**plain, **changes)
 
 
 def some_form(draw: Draw, case: Case, values: Sequence[Any]) -> Form[Any]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from keras_repro.case import Case, Data, InOrder, Like, One
 from keras_repro.oracle import CONSTANTS
-from keras_repro.twists.base import Draw, some_form
+from keras_repro.twists.base import Draw, some_form, uncompiled
 
 
 def other_entry(draw: Draw, case: Case) -> Case:
@@ -24,14 +24,7 @@ def other_entry(draw: Draw, case: Case) -> Case:
 def prediction(draw: Draw, case: Case) -> Case:
     """Predict, where nothing is compiled."""
     entry = draw(st.sampled_from(("call", "predict", "symbolic call", "function")))
-    forms = dict.fromkeys(field for field, _ in case.forms())
-    return case.but(
-        entry=entry,
-        eager=True,
-        spelling="string",
-        class_weight=None,
-        **forms,
-    )
+    return uncompiled(case, entry=entry)
 
 
 def data(draw: Draw, case: Case) -> Case:

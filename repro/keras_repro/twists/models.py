@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keras_repro.case import ByName, Case, Heads, InOrder, Input, Inputs, Trip, Within, is_dict
 from keras_repro.twists.arguments import bare_target
-from keras_repro.twists.base import EXTRA, Draw, without_names
+from keras_repro.twists.base import EXTRA, Draw, uncompiled, without_names
 
 INPUT_NAMES: Final = ("j", "i", "J", "in_10", "in_2", "x0", "image")
 
@@ -85,8 +85,9 @@ def held_layers(draw: Draw, case: Case) -> Case:
 
 
 def trip(draw: Draw, case: Case) -> Case:
-    """A model that was saved and loaded, cloned, or rebuilt."""
-    return case.but(trip=draw(st.sampled_from(get_args(Trip)[1:])))
+    """A model that was saved and loaded, exported, cloned, or rebuilt."""
+    made = draw(st.sampled_from(get_args(Trip)[1:]))
+    return uncompiled(case, entry="call", trip=made) if made == "export" else case.but(trip=made)
 
 
 def inner(draw: Draw, case: Case) -> Case:
