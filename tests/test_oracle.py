@@ -218,6 +218,10 @@ NAMED = ByName((("b", 3.0), ("a", 4.0)))
             "a layer with a name that TensorFlow takes for none",
         ),
         (replace(PLAIN, targets=InOrder((3.0, 4.0), "tuple")), "a tuple of targets"),
+        (
+            replace(PLAIN, loss=None, targets=None, entry="call", trip="export"),
+            "what an exported model gives",
+        ),
     ],
 )
 def test_what_rests_on_less_than_the_documentation_is_in_doubt(case: Case, doubt: str) -> None:

@@ -74,7 +74,7 @@ def test_only_what_the_rules_decide_is_drawn(case: Case) -> None:
     assert promised(case)
     layers = [output.layer for output in case.outputs]
     assert not any(re.search(r"[/\s]", name) for name in layers)
-    graph = not case.eager or case.jit or case.entry == "predict" or case.trip == "save"
+    graph = not case.eager or case.jit or case.entry == "predict" or case.trip in ("save", "export")
     plain = all(re.fullmatch(r"[A-Za-z0-9.][\w.-]*", n, re.ASCII) for n in (*case.names, *layers))
     assert plain or not graph
 
