@@ -75,6 +75,22 @@ def test_json_round_trip_keeps_value_and_order(case: Case) -> None:
     assert to_json(again) == to_json(case)
 
 
+def test_a_nest_that_is_flat_is_no_nest() -> None:
+    """Lost: metrics of `{"p": a, "q": b}` are expected under the names of the layers."""
+    flat = Nest("dict", (0, 1), ("p", "q"))
+    values = Like((3.0, 4.0))
+    with pytest.raises(ValueError, match="is that container itself"):
+        Case(FOUNDING.outputs, "nested", One("mse"), values, nest=flat)
+    nested = Nest("dict", (Nest("list", (0,)), 1), ("p", "q"))
+    assert Case(FOUNDING.outputs, "nested", One("mse"), values, nest=nested).branch
+
+
+def test_of_a_sequential_only_its_predictions_are_compared() -> None:
+    """Lost: "saving loses `model.input`", which a `Sequential` never had."""
+    one = Case((Output("b", 9.0),), "tensor", None, None, entry="call", trip="save")
+    assert one.compared and not one.but(model="sequential").compared
+
+
 @given(st.text(min_size=1, max_size=8), st.text(min_size=1, max_size=8))
 def test_json_round_trip_of_any_names(first: str, second: str) -> None:
     """Lost: names that need an escape in JSON would be changed by storing them."""

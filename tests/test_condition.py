@@ -96,6 +96,16 @@ def test_what_passed_is_not_covered(bug: Bug, seen: list[Facts]) -> None:
     assert len(missed) <= 2 or not evidence.reliable
 
 
+def test_one_case_that_differs_in_one_thing_and_passes_says_that_it_matters() -> None:
+    """Lost: "dict targets", where a dict of outputs is well: the reader tries the wrong thing."""
+    bug: Bug = {"container": {"list", "tuple"}, "loss": {"dict"}}
+    passed = [*near(bug), {**smallest(bug), "container": "dict"}]
+    by_chance = Evidence(smallest(bug), PLAIN, passed=passed)
+    assert set(by_chance.condition.needs) == {"loss"}
+    asked = Evidence(smallest(bug), PLAIN, passed=passed, near=passed[-1:])
+    assert set(asked.condition.needs) == {"container", "loss"}
+
+
 def test_a_failure_on_another_condition_is_told() -> None:
     """Lost: two bugs with one symptom, of which the second is never looked at."""
     one: Bug = {"loss": {"list"}, "names": {"not in alphabetical order"}}

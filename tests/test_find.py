@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -11,11 +13,15 @@ from keras_bisect.builds.build import parse_build
 from keras_bisect.builds.index import Index
 from keras_bisect.builds.store import Source, Store, cache_folder
 from keras_bisect.errors import HarnessError
-from keras_bisect.outcome import Outcome
+from keras_bisect.outcome import Ended, Outcome, Raised
 from keras_bisect.probe.prober import Prober
 from keras_bisect.verdict import judge
 from keras_repro.case import Case
 from keras_repro.find import Budget, Found, Kept, Searched, search
+from keras_repro.find.facts import facts
+from keras_repro.find.runs import Runs
+from keras_repro.find.seen import Memory, Seen
+from keras_repro.find.settle import Settling
 from keras_repro.reading import AnyCase, explain, render
 from probing import survivors
 from test_case import FOUNDING
@@ -127,6 +133,39 @@ def test_what_was_found_before_a_fault_is_kept(prober: Prober, tmp_path: Path) -
     assert str(found.fault) == "no disk" and found.findings
     # What was seen and is not small yet is there, too, and does fail.
     assert all(one.trees["optree"].verdict == "bad" for one in found.findings)
+
+
+class Disguised:
+    """Runs of a Keras that fails in one way without a round trip, and in another after one."""
+
+    jobs = 2
+
+    def outcome(self, case: Case, _tree: str) -> Outcome:
+        kind = "ValueError" if case.trip == "none" else "TypeError"
+        frames = ("src/trainers/compile_utils.py:call",)
+        return Outcome(Ended.EXIT, 1, 0.1, raised=Raised(kind, "no such thing", frames))
+
+    def stop(self) -> None:
+        raise AssertionError("nothing went wrong")
+
+
+def test_what_fails_without_a_round_trip_is_not_blamed_on_it() -> None:
+    """Lost: a report of `load_model`, for a model that never worked."""
+    runs, memory = Disguised(), Memory()
+    loaded = replace(FOUNDING, trip="save")
+    outcome = runs.outcome(loaded, "optree")
+    reading = explain(loaded, outcome)
+    assert reading is not None and "R20" in reading.rules
+    memory.fails(Seen(loaded, "optree", reading, outcome, 1), facts(loaded))
+    settling = Settling(cast(Runs, runs), memory, ("optree",))
+    settling.settle(memory.waiting, lambda: None)
+    [finding] = memory.findings(unshrunk=True)
+    assert isinstance(finding.case, Case) and finding.case.trip == "none"
+    assert "ValueError" in finding.reading.signature and "R20" not in finding.reading.rules
+    # The same once more is nothing new, and takes nothing away.
+    assert memory.fails(Seen(loaded, "optree", reading, outcome, 2), facts(loaded))
+    settling.settle(memory.waiting[1:], lambda: None)
+    assert [one.reading for one in memory.findings(unshrunk=True)] == [finding.reading]
 
 
 @pytest.mark.usefixtures("plain_cases")

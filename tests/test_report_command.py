@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from keras_repro.case import Case
-from keras_repro.report.changes import changed
+from keras_repro.changes import changed
 from keras_repro.report.facts import Facts, folders, read_facts
 from local_index import LocalIndex
 from test_cli import keras_repro

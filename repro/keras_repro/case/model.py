@@ -299,6 +299,8 @@ class Case:
                 )
         if (self.container == "nested") != (self.nest is not None):
             raise ValueError("outputs: a nest goes with nested outputs, and with no others")
+        if self.nest is not None and self.branch is None:
+            raise ValueError("outputs: a nest with no container in it is that container itself")
         if self.nest is not None and list(self.nest.leaves()) != list(range(len(self.outputs))):
             raise ValueError("outputs: a nest holds each of them once, in order")
 
@@ -321,7 +323,9 @@ class Case:
     @property
     def compared(self) -> bool:
         """Whether the model is held against what it was before its round trip, as well."""
-        return self.predicting and self.trip not in ("none", "weights", "export")
+        # A `Sequential` that was never called has no `input`: not even the one that was made.
+        kept = self.model != "sequential" and self.trip not in ("none", "weights", "export")
+        return self.predicting and kept
 
     @property
     def predicting(self) -> bool:

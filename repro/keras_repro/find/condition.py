@@ -63,6 +63,8 @@ class Evidence:
     """Of the plainest case there is."""
     failed: list[Facts] = field(default_factory=list)
     passed: list[Facts] = field(default_factory=list)
+    near: list[Facts] = field(default_factory=list)
+    """Of those that passed, those that differ from the smallest case in one thing."""
     condition: Condition = field(init=False)
     misses: int = 0
     """Cases that were covered, and passed, and that no condition can tell from those that fail."""
@@ -123,7 +125,8 @@ class Evidence:
             if not any(_within(passed, wider) for passed in outside):
                 allowed = wider
         odd = [name for name, values in allowed.items() if self.plain.get(name, "") not in values]
-        chosen = _fewest(allowed, [odd, list(allowed)], outside)
+        near = [one for one in self.near if not _within(one, allowed)]
+        chosen = _fewest(allowed, odd, outside, near)
         # Whoever reads of the order of the targets wants to know that they are a dict.
         whole = {name.partition(".")[0] for name in chosen}
         chosen = [name for name in allowed if name in chosen or (name in odd and name in whole)]
@@ -142,31 +145,40 @@ def _distinct(several: Iterable[Facts]) -> list[Facts]:
 
 
 def _fewest(
-    allowed: Mapping[str, set[str]], choices: Sequence[Sequence[str]], outside: Sequence[Facts]
+    allowed: Mapping[str, set[str]],
+    odd: Sequence[str],
+    outside: Sequence[Facts],
+    near: Sequence[Facts],
 ) -> list[str]:
     """A small set of dimensions in which each case that passed is outside.
 
-    The dimension that keeps most outside is taken, then that which keeps most of the rest; of the
-    first choice as long as one of them keeps any, of the second as long as it keeps some: one or
-    two cases may have passed for a reason that no fact tells.
+    The dimension that keeps most outside is taken, then that which keeps most of the rest; of those
+    that are odd as long as one of them keeps any, then of all as long as it keeps some: one or two
+    cases may have passed for a reason that no fact tells, but not one that differs in one thing.
     """
-    left = list(outside)
+    left, close = list(outside), list(near)
     chosen: list[str] = []
-    for few, names in enumerate(choices):
-        while left and names:
-            counts = {
-                name: sum(facts.get(name, "") not in allowed[name] for facts in left)
-                for name in names
-            }
-            best = max(counts, key=lambda name: counts[name])
-            if counts[best] < (FEW if few else 1):
-                break
+    for names in (odd, list(allowed)):
+        while (left or close) and names:
+            best = max(names, key=lambda name: _beyond(name, allowed, left))
+            few = _beyond(best, allowed, left) < (1 if names is odd else FEW)
+            if few:
+                best = max(names, key=lambda name: _beyond(name, allowed, close))
+                if not _beyond(best, allowed, close):
+                    break
             chosen.append(best)
             left = [facts for facts in left if facts.get(best, "") in allowed[best]]
+            close = [facts for facts in close if facts.get(best, "") in allowed[best]]
     # What was chosen early may not be needed beside what was chosen later.
     for name in list(chosen):
         rest = {other: allowed[other] for other in chosen if other != name}
         now = {other: allowed[other] for other in chosen}
-        if not any(_within(facts, rest) for facts in outside if not _within(facts, now)):
+        passed = (*outside, *near)
+        if not any(_within(facts, rest) for facts in passed if not _within(facts, now)):
             chosen.remove(name)
     return [name for name in allowed if name in chosen]
+
+
+def _beyond(name: str, allowed: Mapping[str, set[str]], passed: Sequence[Facts]) -> int:
+    """How many of the cases that passed are outside in a dimension."""
+    return sum(facts.get(name, "") not in allowed[name] for facts in passed)

@@ -6,7 +6,7 @@ Public: `Memory`, `Seen`, `Shown`. Pure.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -27,6 +27,8 @@ LOOK_AGAIN = 10
 """Of those that it covers afterwards, one in so many is run."""
 FORMS = 3
 """Failures of one signature that are told apart by their conditions; and how often it is tried."""
+MASKS = 10
+"""Failures of one signature that were another in disguise, after which no more of it are tried."""
 LOG = 2000
 """Cases whose facts are kept, to learn from when something new is found."""
 
@@ -59,6 +61,8 @@ class Seen:
     """Cases that its condition covered."""
     tried: list[tuple[AnyCase, Facts, bool]] = field(default_factory=list)
     """What shrinking ran: the case, and whether it failed in this way or passed."""
+    near: list[Facts] = field(default_factory=list)
+    """Of those that passed, those that differ from the smallest case in one thing."""
     passing: AnyCase | None = None
 
     @property
@@ -132,6 +136,7 @@ class Memory:
         self.settled: list[tuple[Seen, Finding]] = []
         self._forms: dict[str, list[Seen]] = {}
         self._dropped: Counter[str] = Counter()
+        self._masks: Counter[str] = Counter()
         self._log: deque[Shown] = deque(maxlen=LOG)
         self._drawn: dict[Kind, list[Facts]] = {"structure": [], "model": [], "pair": []}
         self._plain: dict[Kind, Facts] = {"structure": facts(TreeCase(1))}
@@ -170,7 +175,7 @@ class Memory:
 
     def fails(self, seen: Seen, found: Facts) -> bool:
         """Learn from a failure. Whether its signature is a new one."""
-        if self._dropped[seen.signature] >= FORMS:
+        if self._dropped[seen.signature] >= FORMS or self._masks[seen.signature] >= MASKS:
             return False
         forms = self._forms.setdefault(seen.signature, [])
         if not forms:
@@ -199,8 +204,28 @@ class Memory:
 
     def drop(self, seen: Seen) -> None:
         """Take back a failure that its case does not show by itself."""
-        self._forms[seen.signature].remove(seen)
+        forms = self._forms[seen.signature]
+        del forms[_place(forms, seen)]
         self._dropped[seen.signature] += 1
+
+    def turns_into(self, seen: Seen, small: Seen) -> bool:
+        """Take note of what a failure has become; whether there is something to learn of it.
+
+        Args:
+            seen: as it was noted.
+            small: the same with a smaller case, or another failure that is behind it.
+        """
+        forms = self._forms[seen.signature]
+        if small.signature == seen.signature:
+            forms[_place(forms, seen)] = small
+            return True
+        del forms[_place(forms, seen)]
+        self._masks[seen.signature] += 1
+        others = self._forms.setdefault(small.signature, [])
+        if others or self._dropped[small.signature] >= FORMS:
+            return False  # it is known, or about to be
+        others.append(small)
+        return True
 
     def learn(self, seen: Seen, finding: Finding) -> None:
         """Take in a failure that has become small, and learn the condition of it."""
@@ -209,7 +234,7 @@ class Memory:
         others = [form.evidence for form in forms if form is not seen and form.evidence]
         if seen is not forms[0] and any(one.condition.meets(found) for one in others):
             # It has become small in the way of another form, so it is that.
-            forms.remove(seen)
+            del forms[_place(forms, seen)]
             return
         other = [
             (with_tree(found, tree), judged.verdict == "bad")
@@ -225,6 +250,7 @@ class Memory:
             self._plain.get(kind_of(seen.case), {}),
             failed=[its for its, failed in [*other, *tried, *logged] if failed],
             passed=[its for its, failed in [*other, *tried] if not failed] + fine,
+            near=seen.near,
         )
         passed = [(case, f) for case, f, failed in seen.tried if not failed]
         seen.passing = _nearest(seen.case, found, passed)
@@ -246,6 +272,10 @@ class Memory:
         done = {id(seen) for seen, _ in self.settled}
         for forms in self._forms.values() if unshrunk else ():
             yield from (seen.unshrunk() for seen in forms if id(seen) not in done)
+
+
+def _place(forms: Sequence[Seen], seen: Seen) -> int:
+    return next(place for place, one in enumerate(forms) if one is seen)
 
 
 def with_tree(known: Facts, tree: Tree) -> Facts:

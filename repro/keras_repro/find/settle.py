@@ -11,12 +11,15 @@ from dataclasses import replace
 
 from keras_bisect.outcome import Tree
 from keras_bisect.verdict import judge
+from keras_repro.changes import changed
 from keras_repro.find.facts import facts
 from keras_repro.find.model import Finding
 from keras_repro.find.runs import Runs
 from keras_repro.find.seen import Memory, Seen, with_tree
 from keras_repro.reading import AnyCase, CaseSignature, explain
 from keras_repro.shrink import shrink
+from keras_repro.steps import plainer_around
+from keras_repro.trees.case import TreeCase
 
 __all__ = ["Settling"]
 
@@ -46,13 +49,12 @@ class Settling:
             futures = [pool.submit(self._smallest, seen) for seen in waiting]
             try:
                 for seen, future in zip(waiting, futures, strict=True):
-                    case = future.result()
-                    finding = self._finding(replace(seen, case=case)) if case else None
-                    if case is None or finding is None:
+                    small = future.result()
+                    finding = self._finding(small) if small is not None else None
+                    if small is None or finding is None:
                         self._memory.drop(seen)
-                    else:
-                        seen.case = case
-                        self._memory.learn(seen, finding)
+                    elif self._memory.turns_into(seen, small):
+                        self._memory.learn(small, finding)
                     tell()
             except BaseException:
                 # Those that are under way end at their next run.
@@ -60,24 +62,59 @@ class Settling:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
 
-    def _smallest(self, seen: Seen) -> AnyCase | None:
-        """The smallest case with a failure; None if the case does not show it by itself.
+    def _smallest(self, seen: Seen) -> Seen | None:
+        """A failure with the smallest case; None if the case does not show it by itself.
 
         A structure is asked about everything at once when it is drawn, and scripts share what
         Keras keeps globally.
-        """
 
-        def same(case: AnyCase) -> bool:
+        What stands around a small case is there because without it the failure is another, or
+        none. Where it is another, the round trip, say, is not to blame: it only disguises what is
+        wrong without it, and so the failure is taken to be that one.
+        """
+        small = self._smaller(seen)
+        while small is not None and (plainer := self._plainer(small)) is not None:
+            bare = self._smaller(plainer)
+            if bare is None:
+                break
+            small = bare
+        if small is not None and not isinstance(small.case, TreeCase):
+            for _, case in changed(small.case):
+                self._try(small, case)
+                last, its, failed = small.tried[-1]
+                if last == case and not failed:
+                    small.near.append(its)
+        return small
+
+    def _plainer(self, seen: Seen) -> Seen | None:
+        """The failure, of whatever kind, that is left where less stands around a case."""
+        if isinstance(seen.case, TreeCase) or seen.case.beside != "nothing":
+            return None
+        for case in plainer_around(seen.case):
+            if self._before is not None and not self._before.passes(case, seen.tree):
+                continue
             outcome = self._runs.outcome(case, seen.tree)
             reading = explain(case, outcome)
-            failed = reading is not None and reading.signature == seen.signature
-            if failed and self._before is not None and not self._before.passes(case, seen.tree):
-                return False
-            if failed or (reading is None and outcome.code == 0):
-                seen.tried.append((case, with_tree(facts(case), seen.tree), failed))
-            return failed
+            if reading is not None and reading.signature != seen.signature:
+                return Seen(case, seen.tree, reading, outcome, seen.examples)
+        return None
 
-        return shrink(seen.case, same) if same(seen.case) else None
+    def _smaller(self, seen: Seen) -> Seen | None:
+        def same(case: AnyCase) -> bool:
+            return self._try(seen, case)
+
+        return replace(seen, case=shrink(seen.case, same)) if same(seen.case) else None
+
+    def _try(self, seen: Seen, case: AnyCase) -> bool:
+        """Run a case; whether it fails in the same way. What it shows is remembered."""
+        outcome = self._runs.outcome(case, seen.tree)
+        reading = explain(case, outcome)
+        failed = reading is not None and reading.signature == seen.signature
+        if failed and self._before is not None and not self._before.passes(case, seen.tree):
+            return False
+        if failed or (reading is None and outcome.code == 0):
+            seen.tried.append((case, with_tree(facts(case), seen.tree), failed))
+        return failed
 
     def _finding(self, seen: Seen) -> Finding | None:
         case = seen.case

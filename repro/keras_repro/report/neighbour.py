@@ -19,8 +19,8 @@ from keras_bisect.lab import Lab, Wanted
 from keras_bisect.outcome import TREES, Outcome
 from keras_bisect.probe.prober import Prober, Script
 from keras_bisect.verdict import Verdict, first_look
+from keras_repro.changes import changed, difference
 from keras_repro.reading import AnyCase, render
-from keras_repro.report.changes import changed, difference
 from keras_repro.report.facts import Facts
 
 __all__ = ["Neighbour", "nearest"]

@@ -4,13 +4,13 @@ Each takes a case and yields cases that are plainer in one way. What can be left
 then each form becomes plainer, then names become letters. No step undoes another, so a case cannot
 come back to what it was.
 
-Public: `simpler_cases`, `STEPS`, `LETTERS`, `ranked`. Pure.
+Public: `simpler_cases`, `plainer_around`, `STEPS`, `LETTERS`, `ranked`. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
 
 from keras_bisect.errors import UsageError
 from keras_repro.case import Case
@@ -29,6 +29,7 @@ from keras_repro.steps.around import (
     plain_inputs,
     plain_model,
     without_arguments,
+    without_surroundings,
 )
 from keras_repro.steps.base import LETTERS, Step, ranked
 from keras_repro.steps.outputs import (
@@ -39,20 +40,29 @@ from keras_repro.steps.outputs import (
     same_widths,
 )
 
-__all__ = ["LETTERS", "STEPS", "ranked", "simpler_cases"]
+__all__ = ["LETTERS", "STEPS", "plainer_around", "ranked", "simpler_cases"]
 
 
 def simpler_cases(case: Case) -> Iterator[Case]:
     """Cases that are one step simpler, the biggest steps first."""
     for step in STEPS:
-        for changes in step(case):
-            try:
-                candidate = case.but(**changes)
-                # What nobody promised anything about would shrink into a false alarm.
-                if candidate != case and promised(candidate):
-                    yield candidate
-            except (ValueError, UsageError):
-                continue  # plainer, but no case: a list where the outputs are nested, say
+        yield from _cases(case, step(case))
+
+
+def plainer_around(case: Case) -> Iterator[Case]:
+    """Cases with the same arguments, and one thing less around them: no round trip, say."""
+    yield from _cases(case, without_surroundings(case))
+
+
+def _cases(case: Case, several: Iterable[dict[str, Any]]) -> Iterator[Case]:
+    for changes in several:
+        try:
+            candidate = case.but(**changes)
+            # What nobody promised anything about would shrink into a false alarm.
+            if candidate != case and promised(candidate):
+                yield candidate
+        except (ValueError, UsageError):
+            continue  # plainer, but no case: a list where the outputs are nested, say
 
 
 STEPS: Final[tuple[Step, ...]] = (

@@ -64,6 +64,12 @@ def plain_call(case: Case) -> Iterator[dict[str, Any]]:
     yield {"eager": True}
 
 
+def without_surroundings(case: Case) -> Iterator[dict[str, Any]]:
+    """What stands around the arguments, one thing at a time as plain as it can be."""
+    for step in (plain_model, plain_data, plain_call):
+        yield from (changes for changes in step(case) if len(changes) == 1)
+
+
 def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
     """Fewer inputs, in a list, fed a list, and named by letters."""
     inputs = case.inputs

@@ -74,6 +74,8 @@ def _cases(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
             yield f"a list of {words}", {field: InOrder(tuple(values[n] for n in case.names))}
             ordered = tuple((name, values[name]) for name in case.names)
             yield f"the {words} in the order of the outputs", {field: replace(given, items=ordered)}
+            ordered = tuple(sorted(values.items(), key=lambda item: item[0]))
+            yield f"the {words} in alphabetical order", {field: replace(given, items=ordered)}
         if isinstance(given, ByName):
             yield f"a plain dict of {words}", {field: replace(given, kind="dict")}
             known = tuple(item for item in given.items if item[0] in case.names)
