@@ -42,11 +42,18 @@ class Hunted:
 
     @property
     def history(self) -> tuple[object, ...] | None:
-        """What changed it, where it is narrowed down to files: the same of two is one cause."""
+        """What changed it, where it is narrowed down to files, and what goes wrong.
+
+        The same of two is one cause. A rewrite of a file changes many things at once; so what Keras
+        raises is known by its place alone.
+        """
+        if self.finding.raised is not None:
+            return None
         ends = tuple(
             (one.kind, one.first.commit or one.first.nightly, one.files) for one in self.transitions
         )
-        return ends if ends and all(files for _, _, files in ends) else None
+        known = ends and all(files for _, _, files in ends)
+        return (*ends, self.finding.part) if known else None
 
 
 @dataclass

@@ -20,6 +20,11 @@ from keras_repro.trees.case import TreeCase
 __all__ = ["Budget", "Finding", "Found", "Searched", "size"]
 
 
+BY_ACCIDENT = ("KeyError", "IndexError", "TypeError", "AttributeError", "StopIteration")
+"""Exceptions that Python raises where something is not what Keras takes it for: which of them, and
+what it says, depends on what it is instead."""
+
+
 @dataclass(frozen=True)
 class Budget:
     """How much a search may spend, and what it looks for."""
@@ -94,11 +99,13 @@ class Finding:
     def cause(self) -> str:
         """What findings of one cause have in common, as far as one run can tell.
 
-        The frames of Keras that raised; else what was wired wrongly by what was given; of a
-        structure, the container. Only a bisect knows it for certain.
+        The frames of Keras that raised, and what they said if they meant to say something; else
+        what was wired wrongly by what was given; of a structure, the container. Only a bisect knows
+        it for certain.
         """
         if self.raised is not None and self.raised.frames:
-            return " ".join([self.raised.type, *self.raised.frames])
+            said = "" if self.raised.type in BY_ACCIDENT else self.reading.signature
+            return " ".join([*self.raised.frames, said])
         if self.reading.faults:
             fault = self.reading.faults[0]
             part = fault.component.removeprefix("metric ")
@@ -108,16 +115,21 @@ class Finding:
         return self.reading.signature
 
     @property
-    def order(self) -> tuple[bool, float, bool, bool, tuple[int, int, str]]:
-        """The strongest first, and of these the commonest: the rarer, the later. Of two as common,
-        what trains wrongly and says nothing before what is refused, and models before structures;
-        then the simplest.
+    def part(self) -> str:
+        """What is wrong, in a word: `target`, `total`; of a structure, its function."""
+        return self.reading.signature.removeprefix("metric ").partition(" ")[0].rstrip(":")
+
+    @property
+    def order(self) -> tuple[bool, bool, float, bool, tuple[int, int, str]]:
+        """The strongest first, models before structures, and of these the commonest: the rarer, the
+        later. Of two as common, what trains wrongly and says nothing before what is refused; then
+        the simplest.
         """
         return (
             self.reading.strength != "contract",
+            isinstance(self.case, TreeCase),
             -round(self.share or 0.0, 2),
             self.reading.refused,
-            isinstance(self.case, TreeCase),
             size(self.case),
         )
 
