@@ -123,6 +123,17 @@ def test_what_usually_says_nothing_is_bad_if_it_is_what_was_asked_about(
         assert judge(outcome, failure).verdict is (B if outcome == bad else U)
 
 
+def test_who_mends_a_typo_in_a_message_is_not_to_blame() -> None:
+    """Lost: a commit called "Fix typos" is named as the cause, and its author with it."""
+    old, new = (
+        raises("ValueError", f"got 1 losses and 2 {word}.") for word in ("weigths", "weights")
+    )
+    signature = learn(new)
+    assert signature is not None and judge(old, signature).verdict is B
+    other = raises("ValueError", "got 1 losses and 2 metrics.")
+    assert judge(other, signature).verdict is D
+
+
 @given(st.sampled_from(EVERY), st.sampled_from([ONE, SEVEN, KEY, VALUE, CRASH, HANG, BROKEN]))
 def test_verdicts_agree_with_each_other(outcome: Outcome, learned: Outcome) -> None:
     """Without it a build could be good at first sight and bad when it is looked at again."""

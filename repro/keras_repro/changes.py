@@ -1,6 +1,6 @@
 """Cases that differ from a case in one thing that a reader understands, and what that is in words.
 
-Public: `changed`, `difference`. Pure.
+Public: `changed`, `difference`, `IN_ORDER`. Pure.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from keras_repro.oracle import promised
 from keras_repro.reading import AnyCase
 from keras_repro.trees.case import Node, Tree, TreeCase
 
-__all__ = ["changed", "difference"]
+__all__ = ["IN_ORDER", "changed", "difference"]
+
+IN_ORDER: Final = "output names in alphabetical order"
 
 GIVEN: Final = {
     "targets": "targets",
@@ -65,7 +67,7 @@ def changed(case: AnyCase) -> Iterator[tuple[str, AnyCase]]:
 
 
 def _cases(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield "output names in alphabetical order", _renamed(case)
+    yield IN_ORDER, _renamed(case)
     yield from _inputs(case)
     for field, given in case.forms():
         words = GIVEN[field]

@@ -31,8 +31,9 @@ TAKEN: Final = ("statements", "bodies", "entries", "parameters", "operands")
 """The steps that a person would take: shapes and numbers stay."""
 
 HELPERS: Final = ("check", "compare")
-SILENT: Final = ("verbose", "return_dict")
-"""Arguments that say what is printed, and in which form it comes back."""
+KEPT: Final = ("verbose", "return_dict", "name")
+"""Arguments that say what is printed, in which form it comes back, and what things are called: the
+keys of a dict are to be the names of what they stand for."""
 
 
 def harness(program: ast.Module) -> Iterator[ast.AST]:
@@ -55,7 +56,7 @@ def harness(program: ast.Module) -> Iterator[ast.AST]:
     for node in ast.walk(program):
         if isinstance(node, ast.Tuple) and all(isinstance(n, ast.Constant) for n in node.elts):
             yield node
-        if isinstance(node, ast.keyword) and node.arg in SILENT:
+        if isinstance(node, ast.keyword) and node.arg in KEPT:
             yield node
         if isinstance(node, ast.ExceptHandler) and "sys.exit" in ast.unparse(node):
             yield node

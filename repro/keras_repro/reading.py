@@ -20,7 +20,7 @@ from keras_bisect.bounded import read_bounded
 from keras_bisect.errors import UsageError
 from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.probe.prober import Script
-from keras_bisect.verdict import Failure
+from keras_bisect.verdict import Failure, alike
 from keras_repro import case as routing_case
 from keras_repro import oracle, routing, script
 from keras_repro.case import Case
@@ -100,7 +100,7 @@ class CaseSignature:
     def matches(self, outcome: Outcome) -> bool:
         """Whether an outcome that failed failed in the same way."""
         reading = explain(self.case, outcome)
-        return reading is not None and reading.signature == self.signature
+        return reading is not None and alike(reading.signature, self.signature)
 
     def __str__(self) -> str:
         """The signature itself."""

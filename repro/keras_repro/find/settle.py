@@ -5,13 +5,13 @@ Public: `Settling`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from keras_bisect.outcome import Tree
 from keras_bisect.verdict import judge
-from keras_repro.changes import changed
+from keras_repro.changes import IN_ORDER, changed
 from keras_repro.find.facts import facts
 from keras_repro.find.model import Finding
 from keras_repro.find.runs import Runs
@@ -22,6 +22,9 @@ from keras_repro.steps import plainer_around
 from keras_repro.trees.case import TreeCase
 
 __all__ = ["Settling"]
+
+UNEXPLAINED = ": unexplained"
+"""In the signature of numbers that no single mistake gives."""
 
 
 class Settling:
@@ -73,11 +76,10 @@ class Settling:
         wrong without it, and so the failure is taken to be that one.
         """
         small = self._smaller(seen)
-        while small is not None and (plainer := self._plainer(small)) is not None:
-            bare = self._smaller(plainer)
-            if bare is None:
-                break
-            small = bare
+        known = {seen.signature}
+        while small is not None and (plainer := self._plainer(small, known)) is not None:
+            known.add(plainer.signature)
+            small = self._smaller(plainer) or small
         if small is not None and not isinstance(small.case, TreeCase):
             for _, case in changed(small.case):
                 self._try(small, case)
@@ -86,16 +88,23 @@ class Settling:
                     small.near.append(its)
         return small
 
-    def _plainer(self, seen: Seen) -> Seen | None:
-        """The failure, of whatever kind, that is left where less stands around a case."""
+    def _plainer(self, seen: Seen, known: Set[str]) -> Seen | None:
+        """The failure, none of those known, that is left where less stands around a case."""
         if isinstance(seen.case, TreeCase) or seen.case.beside != "nothing":
             return None
-        for case in plainer_around(seen.case):
+        cases: list[AnyCase] = list(plainer_around(seen.case))
+        disguises = len(cases)
+        if UNEXPLAINED in seen.signature:
+            # Perhaps it is two failures at once, and one of them comes with the names.
+            cases += [case for words, case in changed(seen.case) if words == IN_ORDER]
+        for place, case in enumerate(cases):
             if self._before is not None and not self._before.passes(case, seen.tree):
                 continue
             outcome = self._runs.outcome(case, seen.tree)
             reading = explain(case, outcome)
-            if reading is not None and reading.signature != seen.signature:
+            if reading is None or reading.signature in known:
+                continue
+            if place < disguises or UNEXPLAINED not in reading.signature:
                 return Seen(case, seen.tree, reading, outcome, seen.examples)
         return None
 

@@ -105,9 +105,18 @@ class Facts:
 
     @cached_property
     def introduced(self) -> Transition | None:
-        """The same at its finest: the last of its stages."""
+        """The same at its finest.
+
+        Of several stages, the one that ends what passes: whoever makes another failure of a failure
+        is not to be blamed for it.
+        """
         change = self.change
-        return next((t for t in self.transitions[::-1] if change and t.first == change.first), None)
+        if change is None or change in self.transitions:
+            return change
+        stages = [t for t in self.transitions if _ends(t) == _ends(change)]
+        if change.before is Verdict.GOOD:
+            return next((t for t in stages if t.last == change.last), None)
+        return next((t for t in stages if t.first == change.first), None)
 
     @property
     def bad(self) -> str | None:

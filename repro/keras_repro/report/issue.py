@@ -80,7 +80,9 @@ def _pieces(pieces: list[Piece]) -> Markdown:
 
 
 def _rule(name: str, sentence: str, source: str) -> Markdown:
-    return Markdown(f"{prose(sentence)} ({link('where it is said', source)}; rule {prose(name)})")
+    return Markdown(
+        f"{prose(sentence)} ({link('on which this rests', source)}; rule {prose(name)})"
+    )
 
 
 def _script(report: Report, *, output: bool) -> Markdown:
@@ -135,10 +137,17 @@ def _files(report: Report) -> Iterator[Markdown]:
     """The files of the change into the failure: what brings it when it is put on the last good."""
     one = report.facts.introduced
     if one is not None and one.files:
-        names = " and ".join(code(file) for file in one.files)
+        names = " and ".join(code(_in_git(file, one)) for file in one.files)
         several = "those files alone bring" if len(one.files) > 1 else "that file alone brings"
         last = code(place_name(one.last, finest=True))
         yield Markdown(f"The change is in {names}: {several} the failure to {last}.")
+
+
+def _in_git(file: str, one: Transition) -> str:
+    """The path of a file in the repository, which was another one before April 2024."""
+    old = file.replace("keras/src/", "keras/", 1)
+    touched = one.culprit.files if one.culprit is not None else ()
+    return old if old in touched and file not in touched else file
 
 
 def _suspects(one: Transition) -> Markdown:

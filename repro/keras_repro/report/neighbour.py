@@ -11,6 +11,7 @@ Public: `Neighbour`, `nearest`.
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keras_bisect.builds.store import Source
@@ -40,24 +41,23 @@ class Neighbour:
     """Unified, without its heading."""
 
 
-def nearest(lab: Lab, fresh: Prober, facts: Facts, source: Source) -> Neighbour | None:
+def nearest(lab: Lab, fresh: Prober, facts: Facts, sources: Sequence[Source]) -> Neighbour | None:
     """The nearest script that passes, or None.
 
     Args:
         lab: probes.
         fresh: probes in fresh interpreters.
         facts: the failure.
-        source: the build that shows it.
+        sources: builds that show it; it passes under all of them.
     """
     if facts.case is not None:
-        whole, build = facts.whole or facts.script, source.build.name
-        passing = _passing(lab, facts, facts.case, source)
+        whole, build = facts.whole or facts.script, sources[-1].build.name
+        passing = _passing(lab, facts, facts.case, sources)
         for words, script in sorted(passing, key=lambda one: len(_diff(whole, one[1]))):
+            # Whoever reads the difference has nothing but the script of the report.
             alike = _alike(whole, script, facts.script)
-            if alike is not None and _passes(fresh.run(alike, source)):
+            if alike is not None and all(_passes(fresh.run(alike, one)) for one in sources):
                 return Neighbour(words, build, alike.text, _diff(facts.script, alike))
-            if _passes(fresh.run(script, source)):
-                return Neighbour(words, build, script.text, _diff(whole, script))
     return _other_build(lab, fresh, facts)
 
 
@@ -80,20 +80,26 @@ def _alike(whole: Script, other: Script, small: Script) -> Script | None:
     return Script("\n".join(lines) + "\n")
 
 
-def _passing(lab: Lab, facts: Facts, case: AnyCase, source: Source) -> list[tuple[str, Script]]:
+def _passing(
+    lab: Lab, facts: Facts, case: AnyCase, sources: Sequence[Source]
+) -> list[tuple[str, Script]]:
     named: dict[str, tuple[str, Script]] = {}
     for words, other in changed(case):
         named.setdefault(render(other, facts.tree).text, (words, render(other, facts.tree)))
     if facts.passing is not None:
-        script = render(facts.passing, facts.tree)
-        named.setdefault(script.text, (difference(case, facts.passing), script))
+        words = difference(case, facts.passing)
+        if " and " not in words:  # of two things that differ, one is the reason
+            script = render(facts.passing, facts.tree)
+            named.setdefault(script.text, (words, script))
     other_tree = next(one for one in TREES if one != facts.tree)
     if (facts.trees or {}).get(other_tree) == Verdict.GOOD:
         script = render(case, other_tree)
         named.setdefault(script.text, (f"{other_tree} under keras.tree", script))
-    wanted = [Wanted(script, source.build.name, source) for _, script in named.values()]
-    # The script of a case hides optree by itself where it must.
-    passed = {run.script.text for run, outcome in lab.runs(wanted) if _passes(outcome)}
+    passed = set(named)
+    for source in sources:
+        wanted = [Wanted(named[text][1], source.build.name, source) for text in sorted(passed)]
+        # The script of a case hides optree by itself where it must.
+        passed = {run.script.text for run, outcome in lab.runs(wanted) if _passes(outcome)}
     return [one for text, one in named.items() if text in passed]
 
 

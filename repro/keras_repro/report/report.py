@@ -28,6 +28,12 @@ __all__ = ["Report", "Row", "Sight"]
 
 OUTPUT_LINES: Final = 30
 OUTPUT_COLUMNS: Final = 160
+AS_GIT_SEES_IT: Final = {
+    Verdict.GOOD: "exits 0",
+    Verdict.BAD: "fails",
+    Verdict.DIFFERENT: "fails in another way",
+    Verdict.UNTESTABLE: "cannot be tested",
+}
 OTHERWISE: Final = 4
 """Other failures of releases that are told."""
 
@@ -162,7 +168,22 @@ class Report:
     @cached_property
     def replay(self) -> list[str]:
         """Git commands that show the culprit, in a clone of Keras."""
-        return list(_replay(self.facts.introduced, self.facts))
+        return list(_replay(self.facts, self.seen))
+
+    @property
+    def install(self) -> str:
+        """The command that has pip put what the script needs into an environment; may be empty."""
+        build = self.seen.build
+        if not build[0].isdigit():
+            return ""
+        package = "keras-nightly" if ".dev" in build else "keras"
+        rest = [] if self.facts.backend == "numpy" else [f" {self.facts.backend}"]
+        return f"pip install {package}=={build}{''.join(rest)} numpy"
+
+    @property
+    def run(self) -> str:
+        """The command that runs the script."""
+        return f"KERAS_BACKEND={self.facts.backend} python {shlex.quote(self.name)}"
 
     @property
     def name(self) -> str:
@@ -233,16 +254,32 @@ def _frames(outcome: Outcome) -> Iterator[str]:
         yield f"  keras/{frame}"
 
 
-def _replay(one: Transition | None, facts: Facts) -> Iterator[str]:
+def _replay(facts: Facts, seen: Seen) -> Iterator[str]:
+    one = facts.introduced
     if one is None or one.culprit is None or one.last.commit is None:
         return
     script = "/path/to/" + (facts.script.filename.rpartition("/")[2] or "repro.py")
-    run = f"env PYTHONPATH=. python {shlex.quote(script)}"
-    before = "exits 0" if one.before is Verdict.GOOD else "fails in another way"
+    run = f"env KERAS_BACKEND={facts.backend} PYTHONPATH=. python {shlex.quote(script)}"
+    before, after = (AS_GIT_SEES_IT[verdict] for verdict in (one.before, one.after))
     yield f"git checkout --detach {one.culprit.sha}"
-    yield f"{run}   # fails"
+    yield f"{run}   # {after}"
     yield f"git checkout --detach {one.last.commit}"
     yield f"{run}   # {before}"
-    if one.before is Verdict.GOOD and one.last.release and one.first.release:
-        yield f"git bisect start v{one.first.release} v{one.last.release}"
+    ends = _tried(seen) if one.before is Verdict.GOOD else None
+    if ends is not None:
+        yield f"git bisect start {' '.join(ends)}"
         yield f"git bisect run {run}"
+
+
+def _tried(seen: Seen) -> tuple[str, str] | None:
+    """A bad and a good commit, as far apart as the search tried them.
+
+    Not the tags of the releases: what was tagged is not always what was released.
+    """
+    steps = [step for stage in seen.stages if stage.kind == "commits" for step in stage.steps]
+    bad = [step for step in steps if step.verdict in (Verdict.BAD, Verdict.DIFFERENT)]
+    good = [step for step in steps if step.verdict is Verdict.GOOD]
+    if not bad or not good:
+        return None
+    ends = (max(bad, key=lambda step: step.place), min(good, key=lambda step: step.place))
+    return ends[0].build.removeprefix("git:"), ends[1].build.removeprefix("git:")

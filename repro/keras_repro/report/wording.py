@@ -108,7 +108,8 @@ def _windows(
         if one.after is Verdict.BAD:
             again = "again " if begun else ""
             before = f"{_otherwise(one.before, one.last, timeline)}, " if not begun else ""
-            yield [Piece(f"{before}{word} {again}since {first}"), *_culprit(one)]
+            began = next((t for t in changes if _starts(t, one)), None)
+            yield [Piece(f"{before}{word} {again}since {first}"), *_culprit(one, began)]
         elif one.before is Verdict.BAD:
             before = "" if begun else f"{word} in {place_name(one.last)}, "
             now = f"fixed in {first}"
@@ -147,7 +148,19 @@ def commit_link(culprit: Culprit) -> str:
     return culprit.link or f"{KERAS}/commit/{culprit.sha}"
 
 
-def _culprit(one: Transition) -> list[Piece]:
+def _starts(stage: Transition, whole: Transition) -> bool:
+    """Whether a stage is the first of those that a change went through."""
+    between = (stage.last.release, stage.first.release)
+    same = between == (whole.last.release, whole.first.release)
+    return same and stage.last == whole.last and stage.first != whole.first
+
+
+def _culprit(one: Transition, began: Transition | None = None) -> list[Piece]:
+    """The commit of a change, or of its first stage and of its last one."""
+    if began is not None and began.culprit is not None and one.culprit is not None:
+        [*first, _] = _culprit(began)
+        [_, *last] = _culprit(one)
+        return [*first, Piece("; in this way since commit "), *last]
     if one.culprit is None:
         if one.last.nightly and one.first.nightly and one.first.release:
             return [Piece(f" (nightly {one.last.nightly} to {one.first.nightly})")]

@@ -70,7 +70,9 @@ class Fault:
         if self.how == "unexplained":
             what = {"metric": "metrics", "prediction": "predictions"}
             numbers = what.get(self.component, "losses")
-            return (f"the {numbers} are those of no wiring of losses, targets and weights",)
+            return (
+                f"no pairing of losses, targets and weights with the outputs gives the {numbers}",
+            )
         return tuple(_sentence(self.component, output, other) for output, other in self.went)
 
 

@@ -289,6 +289,8 @@ def _summary(case: Case) -> str:
         if form is not None:
             kind = _kind(form)
             words.append("one target" if (kind, word) == ("one", "targets") else f"{kind} {word}")
+    if case.inner:
+        words.append("a compiled model inside")
     if case.within != "nothing":
         words.append(f"out of a {case.within} of a model inside")
     if case.model == "subclass" and case.heads != "list":
