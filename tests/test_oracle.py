@@ -140,6 +140,19 @@ def test_no_wrong_pairing_gives_the_right_total(outputs: int, weighted: bool) ->
                     assert abs(wrong - total) > apart * total, (losses, targets, order)
 
 
+@pytest.mark.parametrize("outputs", CONSTANTS)
+def test_a_weight_that_is_left_out_is_no_other_loss_function(outputs: int) -> None:
+    """Lost: "it was given the loss function of 'a'", where its weight was dropped."""
+    constants = CONSTANTS[outputs]
+    for predicts, target in zip(constants.predicts, constants.targets, strict=True):
+        values = [
+            weight * number(function, predicts, target)
+            for function in FUNCTIONS
+            for weight in {1.0, *constants.weights}
+        ]
+        assert len(set(values)) == len(values)
+
+
 Orders = Sequence[tuple[int, ...]]
 
 

@@ -99,6 +99,10 @@ class Evidence:
             return True
         return self.condition.covers(facts)
 
+    def values(self, dimension: str) -> set[str]:
+        """The values in a dimension that cases had that failed."""
+        return {one.get(dimension, "") for one in self.failed}
+
     @property
     def reliable(self) -> bool:
         """Whether nearly all that is covered fails in this way."""

@@ -99,7 +99,7 @@ def _of_several(path: str, values: Sequence[Any]) -> Iterator[tuple[str, str]]:
     """The facts of a tuple: how many, whether one is None, and what its parts have in common."""
     argument = path.partition(".")[0]
     if argument == path:
-        yield f"{path}.count", str(len(values)) if len(values) < 3 else "three or more"
+        yield f"{path}.count", str(len(values))
     # The items of a dict are a name and a value.
     plain = [value[-1] if _is_item(value) else value for value in values]
     if None in plain:
@@ -247,11 +247,13 @@ def worded(dimension: str, values: Iterable[str]) -> str:
     'evaluate or fit'
     >>> worded("class_weight", ["given"]), worded("outputs.width", ["3"])
     ('class weight', 'outputs of width 3')
-    >>> worded("outputs.count", ["2", "three or more"]), worded("inputs.members.optional", ["no"])
+    >>> worded("outputs.count", ["2", "3", "5"]), worded("inputs.members.optional", ["no"])
     ('2 or more outputs', 'not optional inputs')
     """
+    values = sorted(values)
     said = " or ".join(sorted(value or "none" for value in values))
-    said = said.replace("2 or three or more", "2 or more")
+    if dimension.endswith(".count") and len(set(values) & {"3", "4", "5"}) > 1:
+        said = f"{min(values)} or more"
     subject = SUBJECTS.get(dimension, dimension)
     argument, _, about = subject.partition(".")
     argument = argument.replace("_", " ")

@@ -11,20 +11,22 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from keras_bisect.builds.store import Source
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe.prober import Prober
 from keras_repro.find.draw import batches, fitting
-from keras_repro.find.facts import facts
+from keras_repro.find.facts import Facts, facts
 from keras_repro.find.kept import Kept
 from keras_repro.find.model import Budget, Found, Searched
 from keras_repro.find.runs import Runs
 from keras_repro.find.seen import Memory, Seen, Shown, with_tree
 from keras_repro.find.settle import Settling
 from keras_repro.reading import AnyCase, render
+from keras_repro.steps import plainer_around
 from keras_repro.trees.case import TreeCase
 
 __all__ = ["search"]
@@ -249,8 +251,20 @@ class _Search:
                 continue
             if self._before is not None and not self._before.passes(small, tree):
                 continue
-            if self._memory.fails(Seen(small, tree, reading, outcome, self._examples), shown.facts):
+            seen = Seen(small, tree, reading, outcome, self._examples)
+            hangs_on = partial(self._hangs_on, seen, shown.facts)
+            if self._memory.fails(seen, shown.facts, hangs_on):
                 self._last = self._examples
+
+    def _hangs_on(self, seen: Seen, known: Facts, dimensions: Set[str]) -> bool:
+        """Whether a case passes with less around it."""
+        if isinstance(seen.case, TreeCase):
+            return False
+        return any(
+            self._runs.passes(case, seen.tree)
+            for case in plainer_around(seen.case)
+            if any(facts(case).get(name) != known.get(name) for name in dimensions)
+        )
 
     def _settle(self) -> None:
         """Make small what is new, and learn its condition."""

@@ -6,7 +6,7 @@ Public: `Memory`, `Seen`, `Shown`. Pure.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -27,6 +27,11 @@ LOOK_AGAIN = 10
 """Of those that it covers afterwards, one in so many is run."""
 FORMS = 3
 """Failures of one signature that are told apart by their conditions; and how often it is tried."""
+AROUND = (
+    *("trip", "before", "data", "within", "inner", "heads", "shared", "chained", "jit", "joint"),
+    *("model", "batches", "auto"),
+)
+"""Dimensions of what stands around the arguments: a failure that hangs on one is one of its own."""
 MASKS = 10
 """Failures of one signature that were another in disguise, after which no more of it are tried."""
 LOG = 2000
@@ -173,8 +178,20 @@ class Memory:
                 if seen.evidence is not None and shown.passes(seen):
                     seen.evidence.add(shown.facts, failed=False)
 
-    def fails(self, seen: Seen, found: Facts) -> bool:
-        """Learn from a failure. Whether its signature is a new one."""
+    def fails(
+        self,
+        seen: Seen,
+        found: Facts,
+        hangs_on: Callable[[Set[str]], bool] = lambda dimensions: False,
+    ) -> bool:
+        """Learn from a failure. Whether its signature is a new one.
+
+        Args:
+            seen: the failure.
+            found: the facts of what was run.
+            hangs_on: whether the case passes when one of some dimensions of what stands around it
+                is plain. Then it is no instance of a failure that was never seen with that.
+        """
         if self._dropped[seen.signature] >= FORMS or self._masks[seen.signature] >= MASKS:
             return False
         forms = self._forms.setdefault(seen.signature, [])
@@ -190,7 +207,13 @@ class Memory:
             return False
         settled = [form.evidence for form in forms if form.evidence is not None]
         covering = [one for one in settled if one.condition.covers(found)]
-        if sum(one.add(found, failed=True) for one in covering or settled):
+        odd = {
+            name
+            for name in AROUND
+            if all(found.get(name, "") not in one.values(name) for one in settled)
+        }
+        known = covering or not odd or not hangs_on(odd)
+        if known and sum(one.add(found, failed=True) for one in covering or settled):
             return False
         # It fails in the same way on another condition: perhaps for another reason.
         if (
@@ -235,6 +258,8 @@ class Memory:
         if seen is not forms[0] and any(one.condition.meets(found) for one in others):
             # It has become small in the way of another form, so it is that.
             del forms[_place(forms, seen)]
+            for one in others:
+                one.add(found, failed=True)
             return
         other = [
             (with_tree(found, tree), judged.verdict == "bad")

@@ -41,6 +41,9 @@ class Refusal:
 
 
 _QUOTED: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_SHOWN: Final = re.compile(r"[<\u2039][^<>\u2039\u203a]*[>\u203a]")
+_NUMBERED: Final = re.compile(r"\b([a-z]+(?:_[a-z]+)*)_\d+\b")
+"""What Keras calls something that nobody named: the first has no number."""
 _BRACKETED: Final = re.compile(r"(?:\w+\()?[\[({][^\[\](){}]*[\])}]\)?")
 _NUMBER: Final = re.compile(r"0x[0-9a-f]+|\d+(?:\.\d+)?")
 # A key of a dict came where the dict's value belongs: eager and graph say it differently, and so
@@ -66,10 +69,10 @@ def refusal(case: Case, exception: str, message: str) -> Refusal:
     text = text.removeprefix(f"{name}: ").partition(" Received")[0]
     if _KEY_AS_VALUE.search(text):
         return Refusal(name, "a key came in the place of a tensor", (target_rule(case),))
-    text = _QUOTED.sub("…", text)
+    text = _SHOWN.sub("…", _QUOTED.sub("…", text))
     while (shorter := _BRACKETED.sub("…", text)) != text:
         text = shorter
-    text = _NUMBER.sub("N", text)
+    text = _NUMBER.sub("N", _NUMBERED.sub(r"\1", text))
     return Refusal(name, text[:_LONG].rstrip(), _refused(case, name, text))
 
 

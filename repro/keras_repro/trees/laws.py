@@ -123,7 +123,8 @@ def _differ(case: TreeCase, check: Check, one: str, other: str) -> Breach:
         f"the implementations of keras.tree disagree about {_article(named)}: "
         f"{check.function} answers {one} and {other}"
     )
-    return Breach(check.name, f"T9 {named}: answers differ", sentence, "inconsistent")
+    signature = f"T9 {check.function} {named}: answers differ"
+    return Breach(check.name, signature, sentence, "inconsistent")
 
 
 def _refusal(check: Check, error: str) -> Breach:
@@ -286,12 +287,20 @@ def _other_shape(shape: Tree, expected: Tree, observed: Tree) -> tuple[str, str]
         return shape.kind, "lost or added entries {where}"
     if shape.keys != observed.keys:
         return shape.kind, OTHER_KEYS
+    kinds, found = ([_outside(child) for child in one.children] for one in (shape, observed))
+    if kinds != found and sorted(kinds) == sorted(found):
+        return shape.kind, ANOTHER_ORDER["structure"]
     assert isinstance(expected, Node)
     for inner, e, o in zip(shape.children, expected.children, observed.children, strict=True):
         wrong = _other_shape(inner, e, o)
         if wrong is not None:
             return wrong
     return None
+
+
+def _outside(tree: Tree) -> tuple[str, int]:
+    """What can be seen of a part from without."""
+    return (tree.kind, len(tree.children)) if isinstance(tree, Node) else ("", 0)
 
 
 def _permuted(

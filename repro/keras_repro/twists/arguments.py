@@ -45,11 +45,15 @@ def missing_key(draw: Draw, case: Case) -> Case:
         for name, given in case.forms()
         if isinstance(given, ByName) or (name.endswith("metrics") and isinstance(given, InOrder))
     ]
-    if not fields or len(case.outputs) == 1:
+    if len(case.outputs) == 1:
         return case
+    index = draw(st.integers(0, len(case.outputs) - 1))
+    if not fields:
+        weights = zip(case.names, CONSTANTS[len(case.outputs)].weights, strict=True)
+        some = (item for place, item in enumerate(weights) if place != index)
+        return case.but(loss_weights=ByName(tuple(some)))
     field = draw(st.sampled_from(fields))
     given = getattr(case, field)
-    index = draw(st.integers(0, len(case.outputs) - 1))
     if isinstance(given, InOrder):
         values = (*given.values[:index], None, *given.values[index + 1 :])
         return case.but(**{field: replace(given, values=values)})
@@ -87,7 +91,9 @@ def one_list_of_metrics(draw: Draw, case: Case) -> Case:
 
 
 def weighted_metrics(draw: Draw, case: Case) -> Case:
-    """Metrics that use the sample weights."""
+    """Metrics that use the sample weights, which are there in half of the cases."""
+    if case.sample_weight is None and draw(st.booleans()):
+        case = sample_weight(draw, case)
     choice = st.sampled_from((("mae",), ("mse",), ("mae", "mse")))
     if len(case.outputs) == 1:
         return case.but(weighted_metrics=One(draw(choice)))

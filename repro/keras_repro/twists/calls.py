@@ -41,15 +41,18 @@ def data(draw: Draw, case: Case) -> Case:
 
 def batches(draw: Draw, case: Case) -> Case:
     """Two batches, and perhaps two of them a step."""
-    if case.entry not in ("fit", "evaluate", "validation", "evaluate as list"):
+    if case.predicting:
         return case
-    steps = 2 if not case.eager and draw(st.booleans()) else 1
-    return case.but(batches=2, steps_per_execution=steps)
+    steps = draw(st.sampled_from((1, 2)))
+    loops = ("fit", "evaluate", "validation", "evaluate as list")
+    entry = case.entry if case.entry in loops else draw(st.sampled_from(loops[:2]))
+    eager = case.eager and steps == 1
+    return case.but(entry=entry, eager=eager, batches=2, steps_per_execution=steps)
 
 
 def compiled(draw: Draw, case: Case) -> Case:
     """As a graph, or compiled by XLA, which costs more than all else and so is rare."""
-    return case.but(eager=False, jit=draw(st.integers(0, 7)) == 7)
+    return case.but(eager=False, jit=draw(st.integers(0, 4)) == 4)
 
 
 def call_before(draw: Draw, case: Case) -> Case:

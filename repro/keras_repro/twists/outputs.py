@@ -85,8 +85,11 @@ def permuted_layers(draw: Draw, case: Case) -> Case:
 
 def odd_keys(draw: Draw, case: Case) -> Case:
     """A key with a slash or a space, which no layer could be called."""
-    if not is_dict(case.container):
+    if case.nest is not None:
         return case
+    if not is_dict(case.container):
+        keyed = tuple(replace(output, key=output.name) for output in case.outputs)
+        case = case.but(container="dict", outputs=keyed)
     index = draw(st.integers(0, len(case.outputs) - 1))
     old = case.outputs[index].name
     new = draw(st.sampled_from(("a/b", "x y", "0", "10", "loss", "_")))
