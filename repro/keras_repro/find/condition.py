@@ -25,6 +25,8 @@ __all__ = ["Condition", "Evidence"]
 MOST = 400
 """How many cases of each kind are kept as evidence for one failure."""
 
+SAID = 4
+"""Values in one dimension that are said of a condition."""
 FEW = 3
 """Cases that passed, before a dimension is named in which the smallest case is plain."""
 
@@ -50,7 +52,9 @@ class Condition:
 
     def __str__(self) -> str:
         """In words: `list outputs + dict targets + names not in alphabetical order`."""
-        return " + ".join(worded(name, values) for name, values in self.needs.items()) or "always"
+        # Of what may be nearly anything there is nothing to say.
+        said = [worded(name, v) for name, v in self.needs.items() if len(v) <= SAID]
+        return " + ".join(said) or "always"
 
 
 @dataclass

@@ -123,8 +123,7 @@ def _differ(case: TreeCase, check: Check, one: str, other: str) -> Breach:
         f"the implementations of keras.tree disagree about {_article(named)}: "
         f"{check.function} answers {one} and {other}"
     )
-    signature = f"T9 {check.function} {named}: answers differ"
-    return Breach(check.name, signature, sentence, "inconsistent")
+    return Breach(check.name, f"T9 {named}: answers differ", sentence, "inconsistent")
 
 
 def _refusal(check: Check, error: str) -> Breach:
