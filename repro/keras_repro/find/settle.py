@@ -18,7 +18,7 @@ from keras_repro.find.runs import Runs
 from keras_repro.find.seen import Memory, Seen, with_tree
 from keras_repro.reading import AnyCase, CaseSignature, explain
 from keras_repro.shrink import shrink
-from keras_repro.steps import plainer_around
+from keras_repro.steps import decided, plainer_around
 from keras_repro.trees.case import TreeCase
 
 __all__ = ["Settling"]
@@ -90,9 +90,10 @@ class Settling:
 
     def _plainer(self, seen: Seen, known: Set[str]) -> Seen | None:
         """The failure, none of those known, that is left where less stands around a case."""
-        if isinstance(seen.case, TreeCase) or seen.case.beside != "nothing":
+        if isinstance(seen.case, TreeCase):
             return None
-        cases: list[AnyCase] = list(plainer_around(seen.case))
+        pair = seen.case.beside != "nothing"
+        cases: list[AnyCase] = list(decided(seen.case) if pair else plainer_around(seen.case))
         disguises = len(cases)
         if UNEXPLAINED in seen.signature:
             # Perhaps it is two failures at once, and one of them comes with the names.

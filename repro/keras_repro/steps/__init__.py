@@ -4,7 +4,7 @@ Each takes a case and yields cases that are plainer in one way. What can be left
 then each form becomes plainer, then names become letters. No step undoes another, so a case cannot
 come back to what it was.
 
-Public: `simpler_cases`, `plainer_around`, `STEPS`, `LETTERS`, `ranked`. Pure.
+Public: `simpler_cases`, `plainer_around`, `decided`, `STEPS`, `LETTERS`, `ranked`. Pure.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from keras_bisect.errors import UsageError
-from keras_repro.case import Case
+from keras_repro.case import Case, One
+from keras_repro.case.beside import changed
 from keras_repro.oracle import promised
 from keras_repro.steps.arguments import (
     every_key_once,
@@ -40,7 +41,7 @@ from keras_repro.steps.outputs import (
     same_widths,
 )
 
-__all__ = ["LETTERS", "STEPS", "plainer_around", "ranked", "simpler_cases"]
+__all__ = ["LETTERS", "STEPS", "decided", "plainer_around", "ranked", "simpler_cases"]
 
 
 def simpler_cases(case: Case) -> Iterator[Case]:
@@ -52,6 +53,13 @@ def simpler_cases(case: Case) -> Iterator[Case]:
 def plainer_around(case: Case) -> Iterator[Case]:
     """Cases with the same arguments, and one thing less around them: no round trip, say."""
     yield from _cases(case, without_surroundings(case))
+
+
+def decided(case: Case) -> Iterator[Case]:
+    """Either of two cases that stand side by side, without what no rule says the numbers of."""
+    for one in (case.but(beside="nothing"), changed(case)):
+        for loss in (one.loss, One("mse")):
+            yield from _cases(one, (less | {"loss": loss} for less in without_arguments(one)))
 
 
 def _cases(case: Case, several: Iterable[dict[str, Any]]) -> Iterator[Case]:
