@@ -8,7 +8,8 @@ matters), and every later case makes it wider or narrower.
 
 What is avoided is less than what the words say: only cases that are as odd as those that failed, in
 every dimension in which the smallest case is not plain. A dimension is free as soon as a case
-failed that is plain in it.
+failed that is plain in it; but what stands around the arguments has to be plain, or to have been
+there when a case failed.
 
 Public: `Condition`, `Evidence`. Pure.
 """
@@ -25,6 +26,11 @@ __all__ = ["Condition", "Evidence"]
 MOST = 400
 """How many cases of each kind are kept as evidence for one failure."""
 
+AROUND = (
+    *("trip", "before", "data", "within", "inner", "heads", "shared", "chained", "jit", "joint"),
+    *("model", "batches", "auto"),
+)
+"""Dimensions of what stands around the arguments: a failure that hangs on one is one of its own."""
 SAID = 4
 """Values in one dimension that are said of a condition."""
 FEW = 3
@@ -40,11 +46,20 @@ class Condition:
     needs: Values
     """The fewest that explain what was seen."""
     odd: Values
-    """In every dimension in which it is not known that plain cases fail, too."""
+    """In every dimension in which it is not known that plain cases fail, too, and in those of what
+    stands around the arguments."""
 
     def meets(self, facts: Facts) -> bool:
         """Whether a case meets the condition."""
         return _within(facts, self.needs)
+
+    def explains(self, facts: Facts) -> bool:
+        """Whether a case meets the condition, and has nothing around it that none had that failed.
+
+        What stands around may be the reason.
+        """
+        around = {name: values for name, values in self.odd.items() if name in AROUND}
+        return _within(facts, self.needs) and _within(facts, around)
 
     def covers(self, facts: Facts) -> bool:
         """Whether it is known how a case fails, so that it need not be run."""
@@ -140,7 +155,8 @@ class Evidence:
         chosen = [name for name in allowed if name in chosen or (name in odd and name in whole)]
         self.condition = Condition(
             {name: frozenset(allowed[name]) for name in chosen},
-            {name: frozenset(allowed[name]) for name in odd},
+            {name: frozenset(allowed[name]) for name in odd}
+            | {n: frozenset({*allowed.get(n, ()), self.plain.get(n, "")}) for n in AROUND},
         )
 
 

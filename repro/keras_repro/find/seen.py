@@ -12,7 +12,7 @@ from typing import Literal
 
 from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.verdict import judge
-from keras_repro.find.condition import Evidence
+from keras_repro.find.condition import AROUND, Evidence
 from keras_repro.find.facts import Facts, facts
 from keras_repro.find.model import Finding, size
 from keras_repro.reading import AnyCase, CaseSignature, Reading, explain_all, render
@@ -27,11 +27,6 @@ LOOK_AGAIN = 10
 """Of those that it covers afterwards, one in so many is run."""
 FORMS = 3
 """Failures of one signature that are told apart by their conditions; and how often it is tried."""
-AROUND = (
-    *("trip", "before", "data", "within", "inner", "heads", "shared", "chained", "jit", "joint"),
-    *("model", "batches", "auto"),
-)
-"""Dimensions of what stands around the arguments: a failure that hangs on one is one of its own."""
 MASKS = 10
 """Failures of one signature that were another in disguise, after which no more of it are tried."""
 LOG = 2000
@@ -255,7 +250,7 @@ class Memory:
         found = with_tree(facts(seen.case), finding.tree)
         forms = self._forms[seen.signature]
         others = [form.evidence for form in forms if form is not seen and form.evidence]
-        if seen is not forms[0] and any(one.condition.meets(found) for one in others):
+        if seen is not forms[0] and any(one.condition.explains(found) for one in others):
             # It has become small in the way of another form, so it is that.
             del forms[_place(forms, seen)]
             for one in others:

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
+from keras_bisect.errors import UsageError
 from keras_bisect.outcome import Tree
 from keras_bisect.verdict import judge
 from keras_repro.changes import IN_ORDER, changed
@@ -25,6 +27,15 @@ __all__ = ["Settling"]
 
 UNEXPLAINED = ": unexplained"
 """In the signature of numbers that no single mistake gives."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """What a case keeps while it is made small."""
+
+    field: str
+    plain: Any
+    """The value in the field with which it passes."""
 
 
 class Settling:
@@ -75,11 +86,11 @@ class Settling:
         none. Where it is another, the round trip, say, is not to blame: it only disguises what is
         wrong without it, and so the failure is taken to be that one.
         """
-        small = self._smaller(seen)
+        small = self._smaller(seen, self._hold(seen))
         known = {seen.signature}
         while small is not None and (plainer := self._plainer(small, known)) is not None:
             known.add(plainer.signature)
-            small = self._smaller(plainer) or small
+            small = self._smaller(plainer, self._hold(plainer)) or small
         if small is not None and not isinstance(small.case, TreeCase):
             for _, case in changed(small.case):
                 self._try(small, case)
@@ -109,9 +120,32 @@ class Settling:
                 return Seen(case, seen.tree, reading, outcome, seen.examples)
         return None
 
-    def _smaller(self, seen: Seen) -> Seen | None:
+    def _hold(self, seen: Seen) -> Hold | None:
+        """What around a case it hangs on: without that it passes."""
+        case = seen.case
+        if isinstance(case, TreeCase) or case.beside != "nothing":
+            return None
+        for other in plainer_around(case):
+            if self._runs.passes(other, seen.tree):
+                names = [one.name for one in fields(case)]
+                apart = [name for name in names if getattr(case, name) != getattr(other, name)]
+                if len(apart) == 1:
+                    return Hold(apart[0], getattr(other, apart[0]))
+        return None
+
+    def _hangs_on(self, hold: Hold, case: AnyCase, tree: Tree) -> bool:
+        """Whether a smaller case still hangs on the same thing; else it is another failure."""
+        if isinstance(case, TreeCase) or getattr(case, hold.field) == hold.plain:
+            return False
+        try:
+            return self._runs.passes(case.but(**{hold.field: hold.plain}), tree)
+        except (ValueError, UsageError):
+            return True  # there is no such case
+
+    def _smaller(self, seen: Seen, hold: Hold | None) -> Seen | None:
         def same(case: AnyCase) -> bool:
-            return self._try(seen, case)
+            failed = self._try(seen, case)
+            return failed and (hold is None or self._hangs_on(hold, case, seen.tree))
 
         return replace(seen, case=shrink(seen.case, same)) if same(seen.case) else None
 
