@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from keras_bisect.errors import UsageError
-from keras_bisect.transitions import Entry, Place, Transition
+from keras_bisect.transitions import Culprit, Entry, Place, Transition
 from keras_bisect.verdict import Verdict
 from keras_repro.report import markdown
 from keras_repro.report.issue import LINK, issue, new_issue_link
@@ -79,6 +79,13 @@ def change(before: Verdict, after: Verdict, last: str, first: str) -> Transition
     return Transition(kind, before, after, Place(last), Place(first))  # type: ignore[arg-type]
 
 
+def by(one: Transition, sha: str, day: str) -> Transition:
+    """A change at its finest: by a commit, between nightlies."""
+    places = (replace(one.last, nightly=f"{day}a"), replace(one.first, nightly=f"{day}b"))
+    culprit = Culprit(sha, "Change it", "2024-07-19T00:00:00+00:00", None)
+    return replace(one, culprit=culprit, last=places[0], first=places[1])
+
+
 GOOD, BAD, DIFFERENT, UNTESTABLE = Verdict
 
 
@@ -116,6 +123,23 @@ def test_the_first_line_tells_every_history() -> None:
             line={"3.1.0": GOOD, "3.2.0": BAD, "3.3.0": GOOD, "3.4.0": BAD},
         )
         == "Works in 3.1.0, wrong since 3.2.0; fixed in 3.3.0; wrong again since 3.4.0."
+    )
+    assert (
+        headline(
+            by(change(DIFFERENT, GOOD, "3.1.0", "3.2.0"), "aaaaaaaaaa", "1"),
+            by(change(GOOD, BAD, "3.1.0", "3.2.0"), "bbbbbbbbbb", "2"),
+            line={"3.1.0": DIFFERENT, "3.2.0": BAD, "3.3.0": GOOD},
+        )
+        == "ValueError up to 3.1.0, wrong since 3.2.0 (commit bbbbbbbbbb)."
+    )
+    assert (
+        headline(
+            by(change(GOOD, DIFFERENT, "3.1.0", "3.2.0"), "aaaaaaaaaa", "1"),
+            by(change(DIFFERENT, BAD, "3.1.0", "3.2.0"), "bbbbbbbbbb", "2"),
+            line={"3.1.0": GOOD, "3.2.0": BAD},
+        )
+        == "Works in 3.1.0, wrong since 3.2.0 (commit aaaaaaaaaa; in this way since commit "
+        "bbbbbbbbbb)."
     )
     assert (
         headline(line={"3.0.0": UNTESTABLE, "3.1.0": BAD})

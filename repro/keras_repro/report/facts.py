@@ -33,7 +33,16 @@ from keras_repro.contract import RULES, Rule
 from keras_repro.reading import AnyCase, CaseSignature, load, render
 from keras_repro.trees.case import TreeCase
 
-__all__ = ["Facts", "Misroute", "as_releases_show", "folders", "read_facts", "rules_of", "tree_of"]
+__all__ = [
+    "Facts",
+    "Misroute",
+    "as_releases_show",
+    "folders",
+    "origin",
+    "read_facts",
+    "rules_of",
+    "tree_of",
+]
 
 JOURNAL, HUNT, CASE, SCRIPT = "journal.jsonl", "hunt.json", "case.json", "repro.py"
 PASSING = "passing.json"
@@ -105,18 +114,8 @@ class Facts:
 
     @cached_property
     def introduced(self) -> Transition | None:
-        """The same at its finest.
-
-        Of several stages, the one that ends what passes: whoever makes another failure of a failure
-        is not to be blamed for it.
-        """
-        change = self.change
-        if change is None or change in self.transitions:
-            return change
-        stages = [t for t in self.transitions if _ends(t) == _ends(change)]
-        if change.before is Verdict.GOOD:
-            return next((t for t in stages if t.last == change.last), None)
-        return next((t for t in stages if t.first == change.first), None)
+        """The same at its finest: see `origin`."""
+        return None if self.change is None else origin(self.change, self.transitions)
 
     @property
     def bad(self) -> str | None:
@@ -156,6 +155,17 @@ def as_releases_show(changes: Sequence[Transition]) -> list[Transition]:
             one = replace(one, before=before.before, last=before.last, kind=kind)
         shown.append(one)
     return shown
+
+
+def origin(change: Transition, changes: Sequence[Transition]) -> Transition:
+    """Where a change into a failure comes from, as releases show it: the last of its stages that
+    ends what passes. Whoever makes another failure of a failure is not to be blamed for it.
+    """
+    if change in changes:
+        return change
+    stages = [one for one in changes if _ends(one) == _ends(change)]
+    passed = [one for one in stages if one.before is Verdict.GOOD]
+    return (passed or stages or [change])[-1]
 
 
 def folders(path: Path) -> list[Path]:

@@ -17,7 +17,7 @@ from typing import Final
 from keras_bisect.search.commits import NO_COMMITS
 from keras_bisect.transitions import Culprit, Entry, Place, Transition
 from keras_bisect.verdict import Verdict
-from keras_repro.report.facts import Facts, as_releases_show
+from keras_repro.report.facts import Facts, as_releases_show, origin
 from keras_repro.report.markdown import visible
 from keras_repro.trees.case import TreeCase
 
@@ -108,7 +108,7 @@ def _windows(
         if one.after is Verdict.BAD:
             again = "again " if begun else ""
             before = f"{_otherwise(one.before, one.last, timeline)}, " if not begun else ""
-            began = next((t for t in changes if _starts(t, one)), None)
+            began = origin(one, changes)
             yield [Piece(f"{before}{word} {again}since {first}"), *_culprit(one, began)]
         elif one.before is Verdict.BAD:
             before = "" if begun else f"{word} in {place_name(one.last)}, "
@@ -148,16 +148,10 @@ def commit_link(culprit: Culprit) -> str:
     return culprit.link or f"{KERAS}/commit/{culprit.sha}"
 
 
-def _starts(stage: Transition, whole: Transition) -> bool:
-    """Whether a stage is the first of those that a change went through."""
-    between = (stage.last.release, stage.first.release)
-    same = between == (whole.last.release, whole.first.release)
-    return same and stage.last == whole.last and stage.first != whole.first
-
-
 def _culprit(one: Transition, began: Transition | None = None) -> list[Piece]:
-    """The commit of a change, or of its first stage and of its last one."""
-    if began is not None and began.culprit is not None and one.culprit is not None:
+    """The commit of a change; or of the stage that ends what passes, and of the last one."""
+    stages = began is not None and began.after is not one.after
+    if stages and began and began.culprit is not None and one.culprit is not None:
         [*first, _] = _culprit(began)
         [_, *last] = _culprit(one)
         return [*first, Piece("; in this way since commit "), *last]
