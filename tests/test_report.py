@@ -142,6 +142,16 @@ def test_the_first_line_tells_every_history() -> None:
         "bbbbbbbbbb)."
     )
     assert (
+        headline(
+            by(change(GOOD, DIFFERENT, "3.1.0", "3.2.0"), "aaaaaaaaaa", "1"),
+            by(change(DIFFERENT, BAD, "3.2.0", "3.3.0"), "bbbbbbbbbb", "2"),
+            line={"3.1.0": GOOD, "3.2.0": DIFFERENT, "3.3.0": BAD},
+            newest="3.3.0",
+        )
+        == "Works in 3.1.0, ValueError since 3.2.0 (commit aaaaaaaaaa); in this way since 3.3.0 "
+        "(commit bbbbbbbbbb); still wrong in the newest release 3.3.0."
+    )
+    assert (
         headline(line={"3.0.0": UNTESTABLE, "3.1.0": BAD})
         == "Wrong since 3.1.0, the first release that can be tested."
     )
@@ -167,6 +177,15 @@ def test_a_report_is_about_the_last_time_that_it_began() -> None:
     assert (facts.good, facts.bad) == ("3.3.0", "3.4.0")
     # Who makes another failure of a failure is not to be blamed for it.
     assert facts.introduced is stages[0]
+    turned = replace(
+        facts,
+        transitions=(
+            change(GOOD, DIFFERENT, "3.1.0", "3.2.0"),
+            change(DIFFERENT, BAD, "3.2.0", "3.3.0"),
+        ),
+    )
+    assert turned.introduced is turned.transitions[0]
+    assert (turned.good, turned.bad) == ("3.1.0", "3.3.0")
     begins_bad = replace(facts, transitions=facts.transitions[1:2])
     assert (begins_bad.good, begins_bad.bad) == ("3.3.0", "3.2.0")
 

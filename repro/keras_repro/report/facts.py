@@ -131,9 +131,8 @@ class Facts:
     @property
     def good(self) -> str | None:
         """The last build before `bad` that passes; where there is none, the first one after."""
-        change = self.change
-        if change is not None and change.before is Verdict.GOOD:
-            return _named(change.last)
+        if self.introduced is not None and self.introduced.before is Verdict.GOOD:
+            return _named(self.introduced.last)
         later = self.transitions
         if self.introduced is not None:
             later = later[later.index(self.introduced) :]
@@ -158,14 +157,19 @@ def as_releases_show(changes: Sequence[Transition]) -> list[Transition]:
 
 
 def origin(change: Transition, changes: Sequence[Transition]) -> Transition:
-    """Where a change into a failure comes from, as releases show it: the last of its stages that
-    ends what passes. Whoever makes another failure of a failure is not to be blamed for it.
+    """Where a change into a failure comes from: the last one before it that ends what passes.
+
+    Whoever makes another failure of a failure is not to be blamed for it. Where nothing ever
+    passed, it is the last stage of the change itself.
+
+    Args:
+        change: as releases show it.
+        changes: all of them, in order, at their finest.
     """
-    if change in changes:
-        return change
-    stages = [one for one in changes if _ends(one) == _ends(change)]
-    passed = [one for one in stages if one.before is Verdict.GOOD]
-    return (passed or stages or [change])[-1]
+    ends = [place for place, one in enumerate(changes) if one.first == change.first]
+    until = changes[: ends[-1] + 1] if ends else [change]
+    passed = [one for one in until if one.before is Verdict.GOOD]
+    return (passed or until)[-1]
 
 
 def folders(path: Path) -> list[Path]:

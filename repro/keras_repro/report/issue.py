@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from keras_bisect.errors import UsageError
 from keras_bisect.transitions import Transition
+from keras_bisect.verdict import Verdict
 from keras_repro.case import Case
 from keras_repro.report import markdown
 from keras_repro.report.ends import ends_of
@@ -139,8 +140,9 @@ def _files(report: Report) -> Iterator[Markdown]:
     if one is not None and one.files:
         names = " and ".join(code(_in_git(file, one)) for file in one.files)
         several = "those files alone bring" if len(one.files) > 1 else "that file alone brings"
+        what = "the failure" if one.after is Verdict.BAD else "a failure"
         last = code(place_name(one.last, finest=True))
-        yield Markdown(f"The change is in {names}: {several} the failure to {last}.")
+        yield Markdown(f"The change is in {names}: {several} {what} to {last}.")
 
 
 def _in_git(file: str, one: Transition) -> str:

@@ -103,9 +103,23 @@ def _windows(
     if begun:
         which = "of Keras 3" if tested[0] is timeline[0] else "that can be tested"
         yield [Piece(f"{word} since {tested[0].build}, the first release {which}")]
-    for one in as_releases_show(changes):
+    shown = as_releases_show(changes)
+    other = False
+    for place, one in enumerate(shown):
         first = place_name(one.first)
-        if one.after is Verdict.BAD:
+        following = shown[place + 1 : place + 2]
+        if (
+            not begun
+            and (one.before, one.after) == (Verdict.GOOD, Verdict.DIFFERENT)
+            and all(later.after is Verdict.BAD for later in following)
+        ):
+            # It turns into this failure later: who reads it looks for where it began.
+            how = _otherwise(one.after, one.first, timeline, since=True)
+            yield [Piece(f"works in {place_name(one.last)}, {how}"), *_culprit(one)]
+            other = bool(following)
+        elif one.after is Verdict.BAD and other:
+            yield [Piece(f"in this way since {first}"), *_culprit(one)]
+        elif one.after is Verdict.BAD:
             again = "again " if begun else ""
             before = f"{_otherwise(one.before, one.last, timeline)}, " if not begun else ""
             began = origin(one, changes)
@@ -120,7 +134,7 @@ def _windows(
             yield [Piece(f"works since {first}"), *_culprit(one)]
         else:
             continue
-        begun = True
+        begun = begun or not other or one.after is Verdict.BAD
 
 
 def _otherwise(
