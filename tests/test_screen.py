@@ -10,12 +10,19 @@ import pytest
 
 from keras_bisect.api import Bisected
 from keras_bisect.builds.build import Build
+from keras_bisect.events import Notice
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
 from keras_bisect.search.commits import NO_COMMITS
 from keras_bisect.transitions import Culprit, Entry, Place, Transition
 from keras_bisect.verdict import NO_IMPORT, Failure, Verdict, first_look, judge
 from keras_bisect.wording import cut, short
-from keras_repro.screen import bisect_summary, failure_of, timeline_summary, transition_lines
+from keras_repro.screen import (
+    Progress,
+    bisect_summary,
+    failure_of,
+    timeline_summary,
+    transition_lines,
+)
 
 SHA, OTHER = "8f5ad1e75b" + "0" * 30, "1e8426b2f5" + "a" * 30
 FILES = tuple(f"keras/src/{letter}.py" for letter in "abcdef")
@@ -40,6 +47,17 @@ def test_a_change_is_told_in_short_lines() -> None:
     assert any(line.endswith(f"touches {touched}, … (6 files)") for line in lines)
     assert any(line.endswith("x…)") for line in lines)
     assert lines[-1].endswith("git:1e8426b2f5 and 8f5ad1e75b part at 1e8426b2f5.")
+
+
+def test_what_is_true_of_all_changes_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
+    """Lost: without a network, fifty equal lines, between which nobody finds the findings."""
+    lines = list(transition_lines([FOUND, replace(FOUND, kind="fixed")]))
+    assert sum(" note " in line for line in lines) == 1
+    told = Progress()
+    for text in ("no network", "no network", "no disk"):
+        told(Notice(text))
+    said = capsys.readouterr().err
+    assert (said.count("no network"), said.count("no disk")) == (1, 1)
 
 
 def test_a_change_without_a_commit_says_how_to_go_on_with_builds_that_exist() -> None:

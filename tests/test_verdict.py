@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_bisect.messages import normalise
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
-from keras_bisect.verdict import Failure, Verdict, first_look, judge, learn, normalise
+from keras_bisect.verdict import Failure, Verdict, first_look, judge, learn
 
 G, B, D, U = Verdict.GOOD, Verdict.BAD, Verdict.DIFFERENT, Verdict.UNTESTABLE
 HERE = Loaded("/x/keras/__init__.py", "3.5.0", "optree")

@@ -1,14 +1,14 @@
 """The verdict of every build in order, and where it changes. Pure.
 
 Public: `Culprit`, `Entry`, `Place`, `Tally`, `Transition`, `Kind`, `kind_of`, `transitions`,
-`reference`, `line_of`.
+`as_releases_show`, `origin`, `reference`, `line_of`.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from keras_bisect.outcome import Outcome
@@ -21,8 +21,10 @@ __all__ = [
     "Place",
     "Tally",
     "Transition",
+    "as_releases_show",
     "kind_of",
     "line_of",
+    "origin",
     "reference",
     "transitions",
 ]
@@ -145,6 +147,38 @@ def transitions(entries: Sequence[Entry]) -> list[Transition]:
             )
         last, between = entry, []
     return found
+
+
+def as_releases_show(changes: Sequence[Transition]) -> list[Transition]:
+    """Changes, but for stages between two neighbouring releases that neither of them shows."""
+    shown: list[Transition] = []
+    for one in changes:
+        if shown and one.last.release and _releases(shown[-1]) == _releases(one):
+            before = shown.pop()
+            kind = kind_of(before.before, one.after)
+            one = replace(one, before=before.before, last=before.last, kind=kind)
+        shown.append(one)
+    return shown
+
+
+def origin(change: Transition, changes: Sequence[Transition]) -> Transition:
+    """Where a change into a failure comes from: the last one before it that ends what passes.
+
+    Whoever makes another failure of a failure is not to be blamed for it. Where nothing ever
+    passed, it is the last stage of the change itself.
+
+    Args:
+        change: as releases show it.
+        changes: all of them, in order, at their finest.
+    """
+    ends = [place for place, one in enumerate(changes) if one.first == change.first]
+    until = changes[: ends[-1] + 1] if ends else [change]
+    passed = [one for one in until if one.before is Verdict.GOOD]
+    return (passed or until)[-1]
+
+
+def _releases(one: Transition) -> tuple[str | None, str | None]:
+    return one.last.release, one.first.release
 
 
 def reference(outcomes: Sequence[Outcome]) -> Failure | None:

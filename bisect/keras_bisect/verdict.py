@@ -7,8 +7,7 @@ ever taken for `good` or `bad`.
 
 How much two failures must have in common to be the same is a `Match`.
 
-Public: `Verdict`, `Judged`, `Signature`, `Failure`, `Match`, `alike`, `learn`, `judge`,
-`first_look`.
+Public: `Verdict`, `Judged`, `Signature`, `Failure`, `Match`, `learn`, `judge`, `first_look`.
 """
 
 from __future__ import annotations
@@ -16,31 +15,17 @@ from __future__ import annotations
 import re
 import signal
 from dataclasses import dataclass, replace
-from difflib import SequenceMatcher
 from enum import StrEnum
 from itertools import pairwise
 from typing import Literal, Protocol
 
 from keras_bisect.errors import UsageError
+from keras_bisect.messages import alike, normalise
 from keras_bisect.outcome import Ended, Outcome, Raised
 from keras_bisect.wording import cut
 
-__all__ = [
-    "Failure",
-    "Judged",
-    "Match",
-    "Signature",
-    "Verdict",
-    "alike",
-    "first_look",
-    "judge",
-    "learn",
-]
+__all__ = ["Failure", "Judged", "Match", "Signature", "Verdict", "first_look", "judge", "learn"]
 
-MESSAGE_KEPT = 400
-"""Characters of a message that count."""
-TYPO = 5
-"""Letters of a word in which one that differs is a typo."""
 NO_IMPORT = "keras does not import"
 """How the reason of a verdict begins where Keras is what could not be had."""
 
@@ -85,7 +70,7 @@ class Signature(Protocol):
 class Failure:
     """The signature of any script: how it ended, and what it raised.
 
-    Messages are compared after `normalise`. Where the message says next to nothing (`KeyError:
+    Messages are compared as in `messages`. Where the message says next to nothing (`KeyError:
     'a'`, a bare `assert`) the frame inside Keras counts, too, or else the line of the script; not
     elsewhere, since frames move with every refactoring and messages rarely do.
     """
@@ -243,55 +228,6 @@ class Match:
 def is_exit_code(signature: Signature) -> bool:
     """Whether a failure is known by its exit code alone: half of a change may give the same."""
     return isinstance(signature, Failure) and not signature.type and signature.ended is Ended.EXIT
-
-
-def normalise(message: str) -> str:
-    """A message without what changes from run to run: addresses, numbers, paths, white space.
-
-    >>> normalise("Tensor at 0x7f3a of shape (2, 31) in /tmp/x1/repro.py")
-    'Tensor at # of shape (#, #) in …/repro.py'
-    """
-    while (plainer := _plainer(message)) != message:
-        message = plainer
-    return message
-
-
-def _plainer(message: str) -> str:
-    message = re.sub("\x1b\\[[0-9;]*m", "", message)
-    message = re.sub(r"(?:/[\w.+-]+)+/([\w.+-]+)", r"…/\1", message)
-    message = re.sub(r"0x[0-9a-fA-F]+", "#", message)
-    # Also `1.` and `.5`, as NumPy prints them, and versions.
-    message = re.sub(r"(?<![\w.])-?\.?\d[\d.]*(?:e[-+]?\d+)?", "#", message)
-    return " ".join(message.split())[:MESSAGE_KEPT]
-
-
-def alike(message: str, other: str) -> bool:
-    """Whether two messages are one, or one of them is the other with a typo mended.
-
-    Whoever mends a typo is not to be blamed for the failure. What is quoted must be the same: it is
-    what the message is about.
-
-    >>> alike("got 1 losses and 2 weigths in all", "got 1 losses and 2 weights in all")
-    True
-    >>> alike("No module named 'keras.src.a'", "No module named 'keras.src.b'")
-    False
-    """
-    if message == other:
-        return True
-    quoted = [re.findall(r"""'[^']*'|"[^"]*"|`[^`]*`""", one) for one in (message, other)]
-    if quoted[0] != quoted[1] or len(message.split()) != len(other.split()):
-        return False
-    changed = [(a, b) for a, b in zip(message.split(), other.split(), strict=True) if a != b]
-    return len(changed) == 1 and _is_typo(*changed[0])
-
-
-def _is_typo(word: str, other: str) -> bool:
-    """Whether a word of some length has one letter less, more or in another place."""
-    word, other = word.rstrip(".,:;"), other.rstrip(".,:;")
-    if min(len(word), len(other)) < TYPO or not (word + other).isalpha():
-        return False
-    same = SequenceMatcher(a=word, b=other, autojunk=False).get_matching_blocks()
-    return max(len(word), len(other)) - sum(block.size for block in same) <= 1
 
 
 def first_look(outcome: Outcome) -> Judged:

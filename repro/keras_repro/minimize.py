@@ -28,11 +28,12 @@ from keras_bisect.builds.build import Build
 from keras_bisect.errors import Inconclusive, NotReproduced
 from keras_bisect.events import Stage
 from keras_bisect.lab import Lab, Wanted
+from keras_bisect.messages import normalise
 from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.probe.prober import Prober, Script
 from keras_bisect.search.ends import Recognise, find_ends
 from keras_bisect.search.trial import Repeat
-from keras_bisect.verdict import Failure, Signature, Verdict, is_exit_code, judge, normalise
+from keras_bisect.verdict import Failure, Signature, Verdict, is_exit_code, judge
 from keras_repro.cuts import STEPS, Keep, Parts, Step, parse, text_of
 
 __all__ = ["Ends", "Minimized", "cut", "minimize"]

@@ -18,9 +18,10 @@ from packaging.version import Version
 
 from keras_bisect.bounded import read_bounded
 from keras_bisect.errors import UsageError
+from keras_bisect.messages import alike
 from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.probe.prober import Script
-from keras_bisect.verdict import Failure, alike
+from keras_bisect.verdict import Failure
 from keras_repro import case as routing_case
 from keras_repro import oracle, routing, script
 from keras_repro.case import Case

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +55,7 @@ class Progress:
         self._range = ""
         self._shown = ""
         self._last = 0.0
+        self._noticed: set[str] = set()
 
     def __enter__(self) -> Progress:
         """The listener itself."""
@@ -73,8 +74,12 @@ class Progress:
                     self._stage, self._total, self._done = name, total, 0
                     self._line(name)
                     self._range = ""
-                case Notice(text):
+                case Notice(text) if text not in self._noticed:
+                    # That there is no network is as true of the next finding, and no news.
+                    self._noticed.add(text)
                     self._line(text)
+                case Notice():
+                    pass
                 case Probed(build=build, outcome=outcome):
                     self._done += 1
                     self._took.append(outcome.seconds)
@@ -215,7 +220,8 @@ def _bad_in(entries: Sequence[Entry]) -> str:
 
 
 def transition_lines(transitions: Sequence[Transition]) -> Iterator[str]:
-    """Transitions in order, each as a few lines."""
+    """Transitions in order, each as a few lines; what is noted of several is said once."""
+    told: set[str] = set()
     releases = [(one.last.release, one.first.release) for one in transitions]
     for place, one in enumerate(transitions):
         # Of several changes between two releases, only the outer ones lead to a release.
@@ -223,10 +229,12 @@ def transition_lines(transitions: Sequence[Transition]) -> Iterator[str]:
         goes_on = releases[place + 1 : place + 2] == [releases[place]]
         last = one.last.finest if begun else one.last.coarsest
         first = one.first.finest if goes_on else one.first.coarsest
-        yield from map(short, _transition(one, f"{last} {one.before} → {first} {one.after}"))
+        change = f"{last} {one.before} → {first} {one.after}"
+        yield from map(short, _transition(one, change, told))
+        told |= set(one.notes)
 
 
-def _transition(transition: Transition, change: str) -> Iterator[str]:
+def _transition(transition: Transition, change: str, told: Set[str]) -> Iterator[str]:
     last, first = transition.last, transition.first
     yield f"{transition.kind:10} {change}"
     if last.nightly and first.nightly and (last.release or first.release):
@@ -255,7 +263,8 @@ def _transition(transition: Transition, change: str) -> Iterator[str]:
         reason = cut(transition.between[0].detail, 80)
         yield f"{'':10} not testable between: {_some(names, 'builds')} ({reason})"
     for note in transition.notes:
-        yield f"{'':10} note    {note}"
+        if note not in told:
+            yield f"{'':10} note    {note}"
 
 
 def _some(names: Sequence[str], what: str = "files") -> str:

@@ -22,12 +22,13 @@ from keras_bisect.builds.build import Build
 from keras_bisect.builds.content import changed
 from keras_bisect.errors import HarnessError
 from keras_bisect.events import Notice, Stage
+from keras_bisect.messages import normalise
 from keras_bisect.search.commits import is_file
 from keras_bisect.search.line import beyond, changes, others
 from keras_bisect.search.reduce import MOST, smallest
 from keras_bisect.search.trial import Trial
 from keras_bisect.transitions import Transition, kind_of
-from keras_bisect.verdict import Verdict, is_exit_code, normalise
+from keras_bisect.verdict import Verdict, is_exit_code
 from keras_bisect.wording import counted
 
 __all__ = ["Grain", "narrow_to_files", "narrow_to_nightlies"]

@@ -5,7 +5,7 @@ is broken, how, since when. A *bisect* of anybody's script has a journal alone: 
 and what its failure means is for its author to say. A bisect of a finding's script adds to the
 finding. Both become `Facts`, so that everything behind this room need not care.
 
-Public: `Facts`, `Misroute`, `as_releases_show`, `read_facts`, `folders`, `rules_of`, `tree_of`.
+Public: `Facts`, `Misroute`, `read_facts`, `folders`, `rules_of`, `tree_of`.
 """
 
 from __future__ import annotations
@@ -26,23 +26,14 @@ from keras_bisect.probe.prober import Script, digest
 from keras_bisect.record.journal import read
 from keras_bisect.record.recorded import Recorded, RecordedProbe, answered, probes, section
 from keras_bisect.run import Run
-from keras_bisect.transitions import Entry, Place, Transition, kind_of
+from keras_bisect.transitions import Entry, Place, Transition, as_releases_show, origin
 from keras_bisect.verdict import Match, Signature, Verdict, learn
 from keras_repro import oracle
 from keras_repro.contract import RULES, Rule
 from keras_repro.reading import AnyCase, CaseSignature, load, render
 from keras_repro.trees.case import TreeCase
 
-__all__ = [
-    "Facts",
-    "Misroute",
-    "as_releases_show",
-    "folders",
-    "origin",
-    "read_facts",
-    "rules_of",
-    "tree_of",
-]
+__all__ = ["Facts", "Misroute", "folders", "read_facts", "rules_of", "tree_of"]
 
 JOURNAL, HUNT, CASE, SCRIPT = "journal.jsonl", "hunt.json", "case.json", "repro.py"
 PASSING = "passing.json"
@@ -142,34 +133,6 @@ class Facts:
 
 def _named(place: Place) -> str:
     return place.release or place.nightly or place.folder or f"git:{place.commit}"
-
-
-def as_releases_show(changes: Sequence[Transition]) -> list[Transition]:
-    """Changes, but for stages between two neighbouring releases that neither of them shows."""
-    shown: list[Transition] = []
-    for one in changes:
-        if shown and one.last.release and _ends(shown[-1]) == _ends(one):
-            before = shown.pop()
-            kind = kind_of(before.before, one.after)
-            one = replace(one, before=before.before, last=before.last, kind=kind)
-        shown.append(one)
-    return shown
-
-
-def origin(change: Transition, changes: Sequence[Transition]) -> Transition:
-    """Where a change into a failure comes from: the last one before it that ends what passes.
-
-    Whoever makes another failure of a failure is not to be blamed for it. Where nothing ever
-    passed, it is the last stage of the change itself.
-
-    Args:
-        change: as releases show it.
-        changes: all of them, in order, at their finest.
-    """
-    ends = [place for place, one in enumerate(changes) if one.first == change.first]
-    until = changes[: ends[-1] + 1] if ends else [change]
-    passed = [one for one in until if one.before is Verdict.GOOD]
-    return (passed or until)[-1]
 
 
 def folders(path: Path) -> list[Path]:

@@ -15,9 +15,16 @@ from dataclasses import dataclass
 from typing import Final
 
 from keras_bisect.search.commits import NO_COMMITS
-from keras_bisect.transitions import Culprit, Entry, Place, Transition
+from keras_bisect.transitions import (
+    Culprit,
+    Entry,
+    Place,
+    Transition,
+    as_releases_show,
+    origin,
+)
 from keras_bisect.verdict import Verdict
-from keras_repro.report.facts import Facts, as_releases_show, origin
+from keras_repro.report.facts import Facts
 from keras_repro.report.markdown import visible
 from keras_repro.trees.case import TreeCase
 
