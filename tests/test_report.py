@@ -257,6 +257,14 @@ def test_no_name_message_or_subject_becomes_markup_of_an_issue(text: str) -> Non
         token.type == "fence" for token in tokens(issue(report_with("b", "a", said="m")))
     )
     assert not [t for t in loud if t.type == "html_inline" and t.content != "<!-- -->"]
+    report = founding_report()
+    other, plain_one = (
+        list(tokens(issue(Report(replace(report.facts, timeline=(entry, last)), report.seen))))
+        for last in [Entry("3.5.0", BAD, "")]
+        for entry in (Entry("3.0.0", DIFFERENT, said) for said in (text, "m"))
+    )
+    count = {kind: sum(token.type == kind for token in plain_one) for kind in kinds}
+    assert {kind: sum(token.type == kind for token in other) for kind in kinds} == count
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
