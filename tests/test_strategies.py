@@ -18,6 +18,7 @@ from keras_repro.case import (
     Case,
     Container,
     Data,
+    Earlier,
     Entry,
     Heads,
     InOrder,
@@ -31,7 +32,7 @@ from keras_repro.case import (
 )
 from keras_repro.oracle import doubts, leeway, promised, wiring
 from keras_repro.strategies import cases
-from keras_repro.twists import MODELS, TWISTS, USES, Twist
+from keras_repro.twists import ARGUMENTS, MODELS, TWISTS, USES, Twist
 
 SEARCH = settings(max_examples=3000, database=None, deadline=None)
 
@@ -73,7 +74,7 @@ def test_only_what_the_rules_decide_is_drawn(case: Case) -> None:
     """Lost: a release that refuses what nobody promised would be called wrong."""
     assert promised(case)
     layers = [output.layer for output in case.outputs]
-    assert not any(re.search(r"[/\s]", name) for name in layers)
+    assert not any("/" in name for name in layers)
     graph = not case.eager or case.jit or case.entry == "predict" or case.trip in ("save", "export")
     plain = all(re.fullmatch(r"[A-Za-z0-9.][\w.-]*", n, re.ASCII) for n in (*case.names, *layers))
     assert plain or not graph
@@ -98,7 +99,7 @@ def test_a_case_without_twists_has_no_odd_form(case: Case) -> None:
     for given_ in (case.targets, case.loss_weights, case.metrics):
         assert not isinstance(given_, ByName) or set(given_.names) == set(case.names)
     names = [*case.names, *(output.layer for output in case.outputs)]
-    assert not any(re.search(r"[/\s]", name) for name in names)
+    assert not any("/" in name for name in names)
     assert case.eager or all(re.fullmatch(r"[A-Za-z0-9.][\w.-]*", n, re.ASCII) for n in names)
 
 
@@ -129,7 +130,7 @@ def _drawn(count: int, strategy: st.SearchStrategy[Case]) -> list[Case]:
 
 def test_what_matters_is_drawn_often() -> None:
     """Lost: a search of the default budget could end before it meets what it searches for."""
-    drawn = _drawn(400, cases())
+    drawn = _drawn(1000, cases())
     share = {
         "names out of order": sum(list(case.names) != sorted(case.names) for case in drawn),
         "dict outputs": sum(case.container == "dict" for case in drawn),
@@ -210,10 +211,12 @@ def _permuted(case: Case) -> bool:
 def test_every_choice_of_every_dimension_is_drawn() -> None:
     """Lost: a kind of container, data or round trip that is drawn no more is searched by nobody."""
     drawn = _drawn(2000, cases()) + _drawn(1000, cases(first=(MODELS, USES)))
+    drawn += _drawn(1000, cases(first=(ARGUMENTS, ARGUMENTS)))
     for name, choices in (
         ("container", Container),
         ("entry", Entry),
         ("data", Data),
+        ("earlier", Earlier),
         ("model", Architecture),
         ("trip", Trip),
         ("spelling", Spelling),

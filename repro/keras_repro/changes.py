@@ -38,6 +38,7 @@ PLAIN: Final = {
     "heads": ("list", "layers in a list"),
     "data": ("arrays", "arrays"),
     "before": (None, "no call before"),
+    "earlier": ("the same", "the same call before"),
     "batches": (1, "one batch"),
     "steps_per_execution": (1, "one step an execution"),
     "jit": (False, "no jit_compile"),
@@ -99,7 +100,8 @@ def _cases(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
     narrow = tuple(replace(o, width=1) for o in case.outputs)
     yield "outputs of one unit", {"outputs": narrow}
     for field, (value, words) in PLAIN.items():
-        yield words, {field: value}
+        # What is called before goes with what it is called with.
+        yield words, {field: value} | ({"earlier": "the same"} if field == "before" else {})
     if not case.predicting:
         yield "evaluate", {"entry": "evaluate"}
     else:

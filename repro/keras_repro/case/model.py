@@ -22,6 +22,7 @@ __all__ = [
     "Case",
     "Container",
     "Data",
+    "Earlier",
     "Entry",
     "Heads",
     "Input",
@@ -44,16 +45,19 @@ Entry = Literal[
     "train_on_batch",
     "test_on_batch",
     "evaluate as list",
+    "each loss",
     "validation",
     "compute_loss",
     "call",
     "predict",
+    "predict_on_batch",
     "symbolic call",
     "function",
 ]
-"""What is called. `validation` is `fit` with validation data, of which the numbers are read;
-`function` is a `keras.Function` in the place of the model."""
-PREDICTIONS: Final = ("call", "predict", "symbolic call", "function")
+"""What is called. `validation` is `fit` with validation data, of which the numbers are read; `each
+loss` is `evaluate`, of which the losses of the outputs are read; `function` is a `keras.Function`
+in the place of the model."""
+PREDICTIONS: Final = ("call", "predict", "predict_on_batch", "symbolic call", "function")
 """The entries that are given no targets, and whose numbers are the predictions."""
 UNTRAINED: Final[Mapping[str, Entry]] = {
     "fit": "evaluate",
@@ -61,8 +65,13 @@ UNTRAINED: Final[Mapping[str, Entry]] = {
     "train_on_batch": "test_on_batch",
 }
 """The entries that need gradients, and what gives the same numbers without."""
-LOOPS: Final = ("evaluate", "fit", "evaluate as list", "validation")
+LOOPS: Final = ("evaluate", "fit", "evaluate as list", "each loss", "validation", "predict")
 """The entries that go through many batches, of any kind of data."""
+Earlier = Literal[
+    "the same", "fit", "evaluate", "train_on_batch", "test_on_batch", "another compile"
+]
+"""What is called before the call whose numbers count; `another compile` is an evaluation of the
+model compiled for another loss, before it is compiled anew."""
 Data = Literal["arrays", "dataset", "generator", "PyDataset", "PyDataset of lists", "DataLoader"]
 """`DataLoader` is torch's, with whole batches as its items."""
 Architecture = Literal["functional", "functional subclass", "subclass", "sequential"]
@@ -209,6 +218,7 @@ class Case:
     inputs: Inputs | None = None
     before: Form[float] | None = None
     """Targets of a call that is made before the one whose numbers count."""
+    earlier: Earlier = "the same"
     data: Data = "arrays"
     batches: int = 1
     steps_per_execution: int = 1
@@ -266,8 +276,12 @@ class Case:
             raise ValueError(f"entry: {self.entry} goes {'with' if trained else 'without'} a loss")
         if self.trip == "export" and self.entry != "call":
             raise ValueError(f"trip: a model that was exported has no {self.entry}")
+        if self.before is None and self.earlier != "the same":
+            raise ValueError("earlier: no call is made before")
         if self.data != "arrays" and self.entry not in LOOPS:
             raise ValueError(f"data: {self.entry} takes arrays alone")
+        if self.data == "PyDataset of lists" and self.predicting:
+            raise ValueError("data: a list of inputs could be the inputs, or a batch of them")
         for field, given in self.forms():
             if not trained:
                 raise ValueError(f"{field}: it goes with no {self.entry}")
@@ -341,7 +355,7 @@ class Case:
     def light(self) -> bool:
         """Whether a backend will do that has neither gradients nor graphs."""
         alone = self.beside == "nothing"
-        if self.entry in UNTRAINED or self.trip == "export":
+        if self.entry in UNTRAINED or self.earlier in UNTRAINED or self.trip == "export":
             return False
         return alone and self.eager and not self.jit
 
@@ -352,7 +366,8 @@ class Case:
         if self.class_weight is not None:
             raise ValueError("class_weight: it goes with training alone")
         entry = UNTRAINED.get(self.entry, self.entry)
-        return self.but(entry=entry, eager=True, jit=False)
+        earlier = UNTRAINED.get(self.earlier, self.earlier)
+        return self.but(entry=entry, earlier=earlier, eager=True, jit=False)
 
     def but(self, **changes: Any) -> Case:
         """Return the case with some fields changed, checked as every case is."""

@@ -27,7 +27,19 @@ MOST = 400
 """How many cases of each kind are kept as evidence for one failure."""
 
 AROUND = (
-    *("trip", "before", "data", "within", "inner", "heads", "shared", "chained", "jit", "joint"),
+    *(
+        "trip",
+        "before",
+        "earlier",
+        "data",
+        "within",
+        "inner",
+        "heads",
+        "shared",
+        "chained",
+        "jit",
+        "joint",
+    ),
     *("model", "batches", "auto"),
 )
 """Dimensions of what stands around the arguments: a failure that hangs on one is one of its own."""

@@ -19,8 +19,6 @@ __all__ = ["batches", "draw_cases", "fitting"]
 
 BATCH = 60
 """Models in a batch: what they teach is used from the next batch on."""
-PAIRS = 6
-"""Of the models one in so many has another one beside it."""
 APART = 1_000_003
 """Seeds of batches lie so far apart that those of two searches do not meet."""
 
@@ -60,9 +58,7 @@ def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[
     otherwise.
     """
     from keras_repro.contract import RULES
-    from keras_repro.loosened import open_cases
-    from keras_repro.strategies import cases, tree_cases
-    from keras_repro.twists import MODELS, USES
+    from keras_repro.strategies import tree_cases
 
     seen: set[AnyCase] = set()
     laws: Any = [one for one in RULES if one.startswith("T") and one not in budget.without]
@@ -72,19 +68,12 @@ def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[
         max_depth=4 if budget.deep else 3, max_size=6 if budget.deep else 4, laws=laws
     )
     models = min(BATCH, budget.max_examples or BATCH)
+    mixed = _mixed()
     number = 0
     while True:
         drawn: list[AnyCase] = []
         if budget.models:
-            # A third of them without a twist: the oddest cases alone would thin out the plain ones;
-            # and a third of odd models in odd use, which are rare where each is drawn by itself.
-            plain, paired = cases(twists=()), cases(first=(MODELS, USES))
-            pairs = models // PAIRS
-            third = (models - pairs) // 3
-            rest = models - pairs - 2 * third
-            kinds = ((plain, third), (paired, third), (cases(), rest), (open_cases(), pairs))
-            for place, (strategy, count) in enumerate(kinds):
-                drawn += draw_cases(strategy, count, seed + APART * (len(kinds) * number + place))
+            drawn += draw_cases(mixed, models, seed + APART * number)
         if budget.structures and laws:
             count = models * budget.structures_per_model
             drawn += draw_cases(structures, count, seed + APART * number)
@@ -94,6 +83,25 @@ def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[
         seen.update(fresh)
         number += 1
         yield fresh
+
+
+def _mixed() -> Any:
+    """Models of all kinds: where a thing is rare, it is drawn on purpose, with another one."""
+    from hypothesis import strategies as st
+
+    from keras_repro.loosened import open_cases
+    from keras_repro.strategies import cases
+    from keras_repro.twists import ARGUMENTS, MODELS, USES
+
+    tenths: tuple[tuple[int, Any], ...] = (
+        (2, cases(twists=())),
+        (3, cases(first=(ARGUMENTS, ARGUMENTS))),
+        (2, cases(first=(MODELS, USES))),
+        (1, cases(first=(ARGUMENTS, MODELS))),
+        (1, cases(first=(ARGUMENTS, USES))),
+        (1, open_cases()),
+    )
+    return st.one_of([strategy for count, strategy in tenths for _ in range(count)])
 
 
 def fitting(cases: Iterable[AnyCase], backend: str) -> Iterator[AnyCase]:

@@ -9,7 +9,15 @@ rests on rules, and on no more of them than it needs: a wrong one breaks one of 
 rule, and `promise` what may be judged at all, and how strictly. Pure.
 """
 
-from keras_repro.oracle.numbers import KEPT, REFUSED, Expectation, Wire, expected, wiring
+from keras_repro.oracle.numbers import (
+    KEPT,
+    REFUSED,
+    Expectation,
+    Wire,
+    expected,
+    reports_each,
+    wiring,
+)
 from keras_repro.oracle.promise import doubts, leeway, promised
 from keras_repro.oracle.rules import (
     leading_rule,
@@ -19,12 +27,13 @@ from keras_repro.oracle.rules import (
     target_rules,
     weight_rules,
 )
-from keras_repro.oracle.values import CONSTANTS, FUNCTIONS, Constants, number, scored
+from keras_repro.oracle.values import CONSTANTS, FUNCTIONS, LATER, Constants, number, scored
 
 __all__ = [
     "CONSTANTS",
     "FUNCTIONS",
     "KEPT",
+    "LATER",
     "REFUSED",
     "Constants",
     "Expectation",
@@ -37,6 +46,7 @@ __all__ = [
     "metric_rules",
     "number",
     "promised",
+    "reports_each",
     "rules_of",
     "scored",
     "target_rules",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Final, TypeVar
 
 from keras_bisect.errors import UsageError
@@ -24,8 +25,14 @@ from keras_repro.oracle.values import scored
 
 __all__ = ["KEPT", "REFUSED", "Expectation", "Wire", "expected", "wiring"]
 
-KEPT: Final = ("model.input", "model.output")
-"""What a model must hold in the same kind of container after a round trip."""
+KEPT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "model.input": "type(model.input) is type(made.input)",
+        "model.output": "type(model.output) is type(made.output)",
+        "model.weights": "len(model.weights) == len(made.weights)",
+    }
+)
+"""What a model keeps over a round trip: of its inputs and outputs the kind of their container."""
 
 REFUSED: Final = "refused in so many words"
 """What is reported of a case that must be refused: one stands for yes."""
@@ -48,24 +55,28 @@ class Wire:
     """The metrics that use the sample weights."""
     sample: float | None = None
     """The weight of the first row; None where all rows are the same."""
+    batches: int = 1
 
     @property
     def value(self) -> float:
         """Its loss before weighting, zero where it has none."""
         if self.loss is None or self.target is None:
             return 0.0
-        return scored(self.loss, self.predicts, self.target, self.sample)
+        return scored(self.loss, self.predicts, self.target, self.sample, batches=self.batches)
 
     def measured(self) -> Iterator[tuple[str, float, bool]]:
         """Yield each metric as it is called, its value, and whether it is a weighted one."""
         if self.target is None:
             return
-        plain = None if self.sample is None else 1.0
         for metric in dict.fromkeys(self.metrics):
-            yield metric, scored(metric, self.predicts, self.target, plain), False
+            yield metric, self._metric(metric, None if self.sample is None else 1.0), False
         for metric in dict.fromkeys(self.weighted):
             name = f"weighted_{metric}" if metric in self.metrics else metric
-            yield name, scored(metric, self.predicts, self.target, self.sample, mean=True), True
+            yield name, self._metric(metric, self.sample), True
+
+    def _metric(self, name: str, sample: float | None) -> float:
+        assert self.target is not None
+        return scored(name, self.predicts, self.target, sample, mean=True, batches=self.batches)
 
 
 @dataclass(frozen=True)
@@ -106,6 +117,7 @@ def wiring(case: Case) -> tuple[Wire, ...]:
             metrics=metrics.get(name, ()),
             weighted=weighted.get(name, ()),
             sample=samples.get(name, 1.0) * row if case.varied else None,
+            batches=case.batches,
         )
         if wire.target is None and (wire.loss or wire.metrics or wire.weighted):
             raise UsageError(f"This case has no target for the output {name!r}.")
@@ -138,7 +150,16 @@ def expected(case: Case) -> tuple[Expectation, ...]:
     numbers = [Expectation("loss", total, relied, True)]
     if case.entry == "compute_loss":
         return tuple(numbers)
-    if reports_each(case):
+    if case.entry == "each loss":
+        reported = ordered(
+            losses, targets, context, {"R23"}, {"R6"} if case.loss_weights else set()
+        )
+        return tuple(
+            Expectation(f"{wire.name}_loss", wire.value, reported, True)
+            for wire in wires
+            if wire.loss
+        )
+    if case.loss_weights is None and reports_each(case):
         for wire in wires:
             if wire.loss:
                 rules = ordered(losses, targets, context)
@@ -155,9 +176,8 @@ def expected(case: Case) -> tuple[Expectation, ...]:
 
 def reports_each(case: Case) -> bool:
     """Whether it can be said what the loss of each output is, and under which name it stands."""
-    plain = case.loss_weights is None and not case.varied
     # Nested outputs are called after their paths, or not; a list of a class has no names at all.
-    return plain and len(case.outputs) > 1 and case.nest is None and named(case)
+    return not case.varied and len(case.outputs) > 1 and case.nest is None and named(case)
 
 
 def named(case: Case) -> bool:

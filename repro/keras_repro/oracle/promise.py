@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from keras_bisect.errors import UsageError
 from keras_repro.case import ByName, Case, InOrder, Inputs, Like, One, is_dict
 from keras_repro.case.beside import changed
-from keras_repro.oracle.numbers import named, wiring
+from keras_repro.oracle.numbers import named, reports_each, wiring
 from keras_repro.oracle.rules import extra_keys, nest_kinds, odd_dicts, partial
 
 __all__ = ["doubts", "leeway", "promised"]
@@ -97,6 +97,11 @@ def _settled(case: Case) -> bool:
             return False
     if case.entry == "evaluate as list" and not _listed(case):
         return False
+    if case.entry == "each loss":
+        # The loss of a single output is the total, and need not be told twice.
+        several = sum(bool(wire.loss) for wire in wires) > 1
+        if case.metrics or case.weighted_metrics or not (several and reports_each(case)):
+            return False
     if not many:
         return not isinstance(case.loss_weights, InOrder | Like)
     if isinstance(case.loss_weights, One):
@@ -144,6 +149,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "one loss for a part of the outputs"
     if case.entry == "compute_loss":
         yield "compute_loss"
+    if case.entry == "each loss":
+        yield "the loss of each output"
     if case.inputs is not None and case.inputs.fed_none and case.entry != "call":
         yield "None among the data"
     if case.data == "PyDataset of lists":
@@ -190,6 +197,11 @@ def _leeway(case: Case) -> Iterator[str]:
     by_name = inputs is not None and isinstance(inputs.fed, ByName)
     if inputs is not None and by_name and not is_dict(inputs.container) and "call" in case.entry:
         yield "a call with a dict for a list of inputs"
+    if case.data != "arrays" and inputs is not None and inputs.fed_none:
+        yield "None in a batch"
+    batched = case.data not in ("arrays", "dataset")
+    if batched and inputs is not None and isinstance(inputs.fed, InOrder):
+        yield "a list of inputs in a batch"
     if case.container == "tensor" and isinstance(case.targets, InOrder):
         yield "a list of targets for a tensor"
     if case.container != "tensor" and isinstance(case.targets, One):
@@ -221,11 +233,6 @@ def _leeway(case: Case) -> Iterator[str]:
     swapped = [isinstance(given, Like) and given.swapped for _, given in case.forms()]
     if any(swapped):
         yield "a tuple for a list inside a nest"
-    if case.data != "arrays" and inputs is not None and inputs.fed_none:
-        yield "None in a batch"
-    batched = case.data not in ("arrays", "dataset")
-    if batched and inputs is not None and isinstance(inputs.fed, InOrder):
-        yield "a list of inputs in a batch"
     if case.class_weight is not None and not isinstance(case.targets, One):
         yield "class weights and targets in a container"
     # Torch makes lists of tuples.

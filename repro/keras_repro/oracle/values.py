@@ -1,6 +1,6 @@
 """The constants that cases are made of, and the value of a loss or metric of constants.
 
-Public: `FUNCTIONS`, `CONSTANTS`, `Constants`, `number`, `scored`.
+Public: `FUNCTIONS`, `CONSTANTS`, `LATER`, `Constants`, `number`, `scored`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final
 
 from keras_bisect.errors import UsageError
 
-__all__ = ["CONSTANTS", "FUNCTIONS", "Constants", "number", "scored"]
+__all__ = ["CONSTANTS", "FUNCTIONS", "LATER", "Constants", "number", "scored"]
 
 # The losses and metrics whose value is known here. For whole numbers both are exact in float32, on
 # every backend, and since 3.0.0 Keras knows them by these strings, as a loss and as a metric.
@@ -57,6 +57,10 @@ CONSTANTS: Final[Mapping[int, Constants]] = MappingProxyType(
 )
 
 
+LATER: Final = 4.0
+"""What the targets of a batch are above those of the one before."""
+
+
 def number(function: str, predicted: float, target: float) -> float:
     """Return the loss or metric `function` of one constant prediction and one constant target.
 
@@ -73,17 +77,37 @@ def number(function: str, predicted: float, target: float) -> float:
 
 
 def scored(
-    function: str, predicted: float, target: float, sample: float | None, *, mean: bool = False
+    function: str,
+    predicted: float,
+    target: float,
+    sample: float | None,
+    *,
+    mean: bool = False,
+    batches: int = 1,
 ) -> float:
-    """Return `function` over a batch of two rows, of which the first weighs `sample`.
+    """Return `function` over batches of two rows, of which the first weighs `sample`.
 
     The second row has the target of the first plus one, and weighs one; without a weight the rows
-    are the same. A loss is divided by the number of rows, a weighted metric (`mean`) by their
-    weights.
+    are the same. Each batch has the targets of the one before plus `LATER`. A loss is divided by
+    the number of rows, a weighted metric (`mean`) by their weights.
 
     >>> scored("mae", 9.0, 3.0, 4.0), scored("mae", 9.0, 3.0, 4.0, mean=True)
     (14.5, 5.8)
+    >>> scored("mse", 9.0, 3.0, None, batches=2)
+    20.0
     """
+    return (
+        sum(
+            _scored(function, predicted, target + LATER * batch, sample, mean)
+            for batch in range(batches)
+        )
+        / batches
+    )
+
+
+def _scored(
+    function: str, predicted: float, target: float, sample: float | None, mean: bool
+) -> float:
     if sample is None:
         return number(function, predicted, target)
     first, second = number(function, predicted, target), number(function, predicted, target + 1)

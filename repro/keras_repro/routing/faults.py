@@ -29,6 +29,7 @@ Component = Literal[
     "input",
     "prediction",
     "class weight",
+    "reported loss",
 ]
 
 
@@ -63,6 +64,12 @@ class Fault:
         """The fault in words, one sentence an output."""
         if self.how == "other container":
             return tuple(f"{what} is in another container than before" for what, _ in self.went)
+        if self.how == "other number":
+            return ("the model has more weights, or fewer, than before",)
+        if self.how == "weighted":
+            return tuple(f"the loss of output {o!r} is reported weighted" for o, _ in self.went)
+        if self.how == "doubled":
+            return tuple(f"{what!r} is reported, which no output has" for what, _ in self.went)
         if self.how == "not refused":
             return ("class weights of several outputs are not refused in so many words",)
         if self.how == "inner model":
@@ -150,6 +157,7 @@ def fault(
         "input": "R21",
         "prediction": "R16",
         "class weight": "R15",
+        "reported loss": "R6" if how == "weighted" else "R23",
     }[component]
     if how not in ("alphabet", "key order") and rule == loss_rule(case) and "R4" in rules_of(case):
         rule = "R4"
@@ -164,7 +172,7 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
     outputs = {"dict": "dict outputs", "nested": "nested outputs"}.get(
         "dict" if is_dict(case.container) else case.container, "list outputs"
     )
-    if how == "other container":
+    if how in ("other container", "other number"):
         return "after a round trip"
     if case.inner and component == "total":
         return "compiled model inside"
@@ -217,6 +225,7 @@ def _sentence(component: Component, output: str, other: str | None) -> str:
             "weight": f"the weight of output {output!r} was not used",
             "sample weight": f"the sample weights of output {output!r} were not used",
             "input": f"input {output!r} was given what belongs to no input",
+            "reported loss": f"the loss of output {output!r} is not reported",
         }.get(component, f"the {component} of output {output!r} is nobody's")
     return {
         "target": f"the loss of output {output!r} was computed from the target of {other!r}",

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from keras_repro.case import Case, One
-from keras_repro.oracle import FUNCTIONS, KEPT, REFUSED, Wire, expected, wiring
+from keras_repro.oracle import FUNCTIONS, KEPT, REFUSED, Wire, expected, reports_each, wiring
 from keras_repro.routing.faults import Component, Fault, Routing, fault, faults_of
 from keras_repro.routing.ways import Order, feedings, loss_wirings, wirings
 
@@ -38,7 +38,11 @@ def read(case: Case, observed: Mapping[str, float]) -> Routing:
     astray = _input_faults(case, wires, observed) or _weights_faults(case, wires, observed)
     if astray:
         return Routing(astray)
-    return Routing(_loss_faults(case, wires, observed) + _metric_faults(case, wires, observed))
+    asked = (_loss_faults, _reported_faults)
+    if case.entry == "each loss":
+        asked = asked[::-1]
+    losses = asked[0](case, wires, observed) or asked[1](case, wires, observed)
+    return Routing(losses + _metric_faults(case, wires, observed))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -109,7 +113,12 @@ def _prediction_faults(
         return tuple(order)
 
     lost = tuple(
-        fault(case, "prediction", "other container", ((name, None),))
+        fault(
+            case,
+            "prediction",
+            "other number" if name == "model.weights" else "other container",
+            ((name, None),),
+        )
         for name in (KEPT if case.compared else ())
         if observed.get(name) != 1.0
     )
@@ -131,7 +140,8 @@ def _prediction_faults(
 def _loss_faults(
     case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
 ) -> tuple[Fault, ...]:
-    checked = [one for one in expected(case) if one.name == "loss" or not one.required]
+    each = case.entry == "each loss"
+    checked = [one for one in expected(case) if each or one.name == "loss" or not one.required]
     if "loss" in observed and all(
         _close(observed[one.name], one.value) for one in checked if one.name in observed
     ):
@@ -152,6 +162,30 @@ def _loss_faults(
                     faults = faults_of(case, wires, components, orders)
                     return faults if named else (*faults, fault(case, "name", "other order"))
     return (fault(case, "total", "unexplained"),)
+
+
+def _reported_faults(
+    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
+) -> tuple[Fault, ...]:
+    """The faults of what is reported of the loss of each output, beside the total."""
+    if case.entry == "compute_loss" or not reports_each(case):
+        return ()
+    want = {f"{wire.name}_loss": wire for wire in wires if wire.loss}
+    told = {name: value for name, value in observed.items() if name.endswith("_loss")}
+    each = case.entry == "each loss"
+    missing = tuple((wire.name, None) for name, wire in want.items() if name not in told)
+    if missing and (told or each):
+        return (fault(case, "reported loss", "left out", missing),)
+    more = tuple((name, None) for name in told if name not in want)
+    if not each:
+        return ()
+    if more:
+        return (fault(case, "reported loss", "doubled", more),)
+    weighted = {name: wire.weight * wire.value for name, wire in want.items()}
+    if case.loss_weights is not None and all(_close(told[n], v) for n, v in weighted.items()):
+        went = tuple((wire.name, None) for wire in want.values() if wire.weight != 1.0)
+        return (fault(case, "reported loss", "weighted", went),)
+    return ()
 
 
 def _explains(

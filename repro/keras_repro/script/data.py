@@ -1,61 +1,89 @@
 """The data of a case as Python, and the call that they are passed to.
 
-Public: `data_lines`, `call_lines`. Pure.
+Public: `data_lines`, `call_lines`, `compiled_before`. Pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from keras_repro.case import ByName, Case, Form, InOrder, Like, One, is_dict
-from keras_repro.oracle import KEPT, REFUSED, expected
+from keras_repro.case import ByName, Case, Entry, Form, InOrder, Like, One, is_dict
+from keras_repro.oracle import KEPT, LATER, REFUSED, expected
 from keras_repro.script.forms import given
 from keras_repro.script.layout import After, Node, call, dictionary, listed, literal, statement
 
-__all__ = ["call_lines", "data_lines"]
+__all__ = ["call_lines", "compiled_before", "data_lines"]
 
 HISTORY: Final = {
     "fit": "observed = {name: values[0] for name, values in history.items()}",
     "validation": ('observed = {k[4:]: v[0] for k, v in history.items() if k.startswith("val_")}'),
 }
 
+METHODS: Final[Mapping[Entry, str]] = {
+    "validation": "fit",
+    "evaluate as list": "evaluate",
+    "each loss": "evaluate",
+}
+
 
 def data_lines(case: Case, indent: int) -> Iterator[str]:
     """The statements that make the data, up to what stands before the call."""
     margin = " " * indent
+    apart = "\n" if indent else "\n\n"
     if case.targets is not None:
-        yield statement("y = ", given(case, case.targets, _targets(case, case.targets)), indent)
+        made = given(case, case.targets, _targets(case, case.targets))
+        if _by_batch(case):
+            yield f"{apart}{margin}def y(batch):\n"
+            yield statement("return ", made, indent + 4)
+            yield apart
+        else:
+            yield statement("y = ", made, indent)
     if case.sample_weight is not None:
         shown = given(case, case.sample_weight, lambda value: _row_weights(case, value))
         yield statement("w = ", shown, indent)
-    if case.data == "arrays":
-        return
-    batch = "x, y" if case.sample_weight is None else "x, y, w"
-    yield statement("x = ", _features(case), indent)
+    if case.data != "arrays":
+        yield statement("x = ", _features(case), indent)
+        yield from _source_lines(case, indent)
+
+
+def _source_lines(case: Case, indent: int) -> Iterator[str]:
+    """The statements that make a source of batches; each has other targets than the one before."""
+    margin = " " * indent
+    apart = "\n" if indent else "\n\n"
+    parts = ["x"] if case.predicting else ["x", "y(batch)" if _by_batch(case) else "y"]
+    parts += ["w"] if case.sample_weight is not None else []
+    batch = ", ".join(parts) + "," * (len(parts) == 1)
+    count = "batch" if _by_batch(case) else "_"
     if case.data == "dataset":
         yield f"{margin}data = tf.data.Dataset.from_tensor_slices(({batch})).batch(2)\n"
     elif case.data == "DataLoader":
-        yield f"{margin}batches = [({batch})] * {case.batches}\n"
+        yield f"{margin}batches = [({batch}) for {count} in range({case.batches})]\n"
         yield f"{margin}data = torch.utils.data.DataLoader(batches, batch_size=None)\n"
     elif case.data == "generator":
-        apart = "\n" if indent else "\n\n"
         yield f"{apart}{margin}def batches():\n"
-        yield f"{margin}    for _ in range({case.batches}):\n"
+        yield f"{margin}    for {count} in range({case.batches}):\n"
         yield f"{margin}        yield {batch}\n{apart}"
     else:
         batch = f"[{batch}]" if case.data == "PyDataset of lists" else batch
-        apart = "\n" if indent else "\n\n"
+        index = "batch" if _by_batch(case) else "index"
         yield f"{apart}{margin}class Batches(keras.utils.PyDataset):\n"
         yield f"{margin}    def __len__(self):\n{margin}        return {case.batches}\n\n"
-        yield f"{margin}    def __getitem__(self, index):\n{margin}        return {batch}\n{apart}"
+        yield f"{margin}    def __getitem__(self, {index}):\n"
+        yield f"{margin}        return {batch}\n{apart}"
+
+
+def _by_batch(case: Case) -> bool:
+    """Whether each of several batches is made by itself."""
+    return case.batches > 1 and case.data not in ("arrays", "dataset") and not case.predicting
 
 
 def call_lines(case: Case, indent: int) -> Iterator[str]:
     """The statements of the call whose numbers count, and of one that is made before it."""
     margin = " " * indent
     if case.refused:
-        made = call(f"model.{case.entry}", *_passed(case, "y"))
+        made = call(f"model.{case.entry}", *_passed(case, "y", case.entry))
         yield f"{margin}try:\n" + statement("", made, indent + 4)
         yield f'{margin}    observed = {{"{REFUSED}": 0.0}}\n'
         yield f"{margin}except ValueError as error:\n"
@@ -72,11 +100,12 @@ def call_lines(case: Case, indent: int) -> Iterator[str]:
         yield f"{margin}loss = model.compute_loss({', '.join(parts)})\n"
         yield f'{margin}observed = {{"loss": float(loss)}}\n'
         return
-    method = {"validation": "fit", "evaluate as list": "evaluate"}.get(case.entry, case.entry)
-    if case.before is not None:
+    method = METHODS.get(case.entry, case.entry)
+    if case.before is not None and case.earlier != "another compile":
         earlier = given(case, case.before, _targets(case, case.before))
-        yield statement("", call(f"model.{method}", *_passed(case, earlier)), indent)
-    passed = _passed(case, "y")
+        other = method if case.earlier == "the same" else case.earlier
+        yield statement("", call(f"model.{other}", *_passed(case, earlier, other)), indent)
+    passed = _passed(case, "y", method)
     if case.entry == "validation":
         weight = ["w"] if case.sample_weight is not None else []
         if case.data == "arrays":
@@ -98,9 +127,20 @@ def call_lines(case: Case, indent: int) -> Iterator[str]:
         yield statement("observed = ", call(f"model.{method}", *passed, "return_dict=True"), indent)
 
 
-def _passed(case: Case, targets: Node | str) -> list[Node | str]:
+def compiled_before(case: Case, indent: int) -> Iterator[str]:
+    """The statements of a model that is compiled for another loss, and evaluated, before."""
+    if case.before is None or case.earlier != "another compile":
+        return
+    parts = ['loss="mse"', *(["run_eagerly=True"] if case.eager else [])]
+    yield statement("", call("model.compile", *parts), indent)
+    targets = given(case, case.before, _targets(case, case.before))
+    made = call("model.evaluate", _features(case), targets, "verbose=0")
+    yield statement("", made, indent)
+
+
+def _passed(case: Case, targets: Node | str, method: str) -> list[Node | str]:
     """The arguments of a method that is given features and targets."""
-    on_batch = case.entry in ("train_on_batch", "test_on_batch")
+    on_batch = method in ("train_on_batch", "test_on_batch")
     passed: list[Node | str] = []
     if case.data == "arrays":
         passed += [_features(case), targets]
@@ -108,10 +148,12 @@ def _passed(case: Case, targets: Node | str) -> list[Node | str]:
             passed.append("sample_weight=w")
     else:
         passed.append(_source(case))
-    if case.class_weight is not None:
+    if case.class_weight is not None and method in ("fit", "train_on_batch"):
         assert case.targets is not None
-        first = next(iter(_values(case.targets)))
-        classes = f"{{{int(first)}: {case.class_weight!r}, {int(first) + 1}: 1.0}}"
+        target = int(next(iter(_values(case.targets))))
+        classes: dict[int, float | None] = {}
+        for first in range(target, target + case.batches * int(LATER), int(LATER)):
+            classes |= {first: case.class_weight, first + 1: 1.0}
         passed.append(f"class_weight={classes}")
     if case.batches > 1 and case.data == "arrays" and not on_batch:
         passed.append("batch_size=2")
@@ -140,7 +182,10 @@ def _prediction(case: Case, indent: int) -> Iterator[str]:
     margin = " " * indent
     features = _features(case)
     if case.entry == "predict":
-        yield statement("prediction = ", call("model.predict", features, "verbose=0"), indent)
+        source = features if case.data == "arrays" else _source(case)
+        yield statement("prediction = ", call("model.predict", source, "verbose=0"), indent)
+    elif case.entry == "predict_on_batch":
+        yield statement("prediction = ", call("model.predict_on_batch", features), indent)
     elif case.entry in ("call", "function"):
         yield statement("prediction = ", call("model", features), indent)
     elif case.inputs is None:
@@ -163,8 +208,7 @@ def _prediction(case: Case, indent: int) -> Iterator[str]:
     )
     yield statement("observed = ", shown, indent)
     if case.compared:
-        for name in KEPT:
-            kept = f"type({name}) is type({name.replace('model', 'made')})"
+        for name, kept in KEPT.items():
             yield f'{margin}observed["{name}"] = float({kept})\n'
 
 
@@ -206,11 +250,17 @@ def _targets(case: Case, form: Form[float]) -> Any:
 
     def shown(value: float) -> Node | str:
         width = widths.get(next(names, ""), 1)
-        rows = _rows(case)
-        if not case.varied:
-            return call("np.full", f"({rows}, {width})", repr(value))
-        pair = [[one] * width for one in (value, value + 1)]
-        return f"np.array({pair} * {rows // 2})" if rows > 2 else f"np.array({pair})"
+        if not case.varied and case.batches == 1:
+            return call("np.full", f"(2, {width})", repr(value))
+        if _by_batch(case):
+            made = call("np.array", str(rows(value, width, 0)))
+            return replace(made, closing=f") + {LATER} * batch")
+        several = [rows(value, width, batch) for batch in range(case.batches)]
+        return call("np.array", str([row for one in several for row in one]))
+
+    def rows(value: float, width: int, batch: int) -> list[list[float]]:
+        first = value + LATER * batch
+        return [[one] * width for one in (first, first + 1 if case.varied else first)]
 
     return shown
 

@@ -38,6 +38,7 @@ def plain_data(case: Case) -> Iterator[dict[str, Any]]:
     plain: dict[str, Any] = {
         "data": "arrays",
         "before": None,
+        "earlier": "the same",
         "jit": False,
         "steps_per_execution": 1,
         "batches": 1,
@@ -45,6 +46,7 @@ def plain_data(case: Case) -> Iterator[dict[str, Any]]:
     yield plain
     yield from ({name: value} for name, value in plain.items())
     yield {"batches": 1, "steps_per_execution": 1}
+    yield {"before": None, "earlier": "the same"}
 
 
 def without_arguments(case: Case) -> Iterator[dict[str, Any]]:

@@ -5,7 +5,8 @@ dimension does not apply. `strategies.cases` draws a plain case and then some tw
 independent of the others; a twist whose outcome no rule decides is left out. So a dimension is
 added by writing one function here, and a step towards the plain form in `keras_repro.steps`.
 
-Public: `TWISTS`, `OFTEN`, `MODELS`, `USES`, `Twist`, `runs`, `twisted`, and each twist by its name.
+Public: `TWISTS`, `OFTEN`, `ARGUMENTS`, `MODELS`, `USES`, `Twist`, `runs`, `twisted`, and each twist
+by its name.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ from keras_repro.twists.outputs import (
 )
 
 __all__ = [
+    "ARGUMENTS",
     "MODELS",
     "OFTEN",
     "SCOPE",
@@ -134,16 +136,22 @@ OFTEN: Final[tuple[Twist, ...]] = (
 )
 """The same, with those more often whose bugs need something else that is odd, too."""
 
+ARGUMENTS: Final[tuple[Twist, ...]] = (
+    *(missing_key, missing_key, missing_key, extra_key, extra_key, other_kind, other_kind),
+    *(sample_weight, sample_weight, weighted_metrics, weighted_metrics, bare_metrics),
+    *(nested, nested, nested, joint, call_before, call_before, other_entry, other_entry),
+    *(batches, data, spelling, other_widths, class_weight, scalar_weight, one_list_of_metrics),
+)
 MODELS: Final[tuple[Twist, ...]] = (
-    *(other_container, other_container, other_container, other_container, other_container),
+    *(other_container, other_container, other_container),
     *(within, within, held_layers, held_layers),
-    *(optional, optional, inputs, inputs, nested, nested, shared, shared),
+    *(optional, optional, inputs, inputs, nested, nested, nested, shared, shared),
     *(permuted_layers, odd_keys, chained, inner, architecture, auto),
 )
 USES: Final[tuple[Twist, ...]] = (
     *(trip, trip, trip, trip, trip, prediction, prediction),
     *(other_entry, data, call_before, compiled),
 )
-"""What can be odd about a model, and about what is done with it: most bugs of a model that is odd
+"""What can be odd about the arguments, the model, what is done with it: most bugs of an odd model
 show only after a round trip, or in one of the ways to call it, and most round trips go well with
 one that is not. The more kinds there are of a thing, the more often it stands here."""

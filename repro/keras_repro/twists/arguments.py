@@ -2,36 +2,69 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from hypothesis import strategies as st
 
 from keras_repro.case import ByName, Case, Form, InOrder, Like, One, is_dict
 from keras_repro.oracle import CONSTANTS
-from keras_repro.twists.base import EXTRA, Draw, some_form
+from keras_repro.twists.base import EXTRA, Draw, alone, some_form
+
+FIELDS: Final = (
+    *("targets", "loss", "loss_weights", "metrics", "weighted_metrics", "sample_weight"),
+)
+"""What is passed an output."""
+
+
+def _named(draw: Draw, case: Case, field: str) -> ByName[Any] | None:
+    """What is passed in a field, by name, be it given or not; None where nothing goes by name."""
+    given = getattr(case, field)
+    if isinstance(given, ByName):
+        return given
+    if case.loss is None or case.container == "tensor" or isinstance(given, Like):
+        return None
+    if isinstance(given, InOrder):
+        values: Sequence[Any] = given.values
+    elif isinstance(given, One):
+        values = [given.value] * len(case.outputs)
+    else:
+        values = _fresh(case, field)
+    pairs = [pair for pair in zip(case.names, values, strict=True) if pair[1] is not None]
+    return ByName(tuple(draw(st.permutations(pairs))))
+
+
+def _fresh(case: Case, field: str) -> Sequence[Any]:
+    """What may be passed in a field that is not given."""
+    constants = CONSTANTS[len(case.outputs)]
+    match field:
+        case "loss_weights":
+            return constants.weights
+        case "sample_weight":
+            return constants.samples
+    return [(("mae",), ("mse",))[index % 2] for index in range(len(case.outputs))]
 
 
 def other_kind(draw: Draw, case: Case) -> Case:
     """A tuple for a list, or another dict for a dict, in one argument."""
-    fields = [name for name, given in case.forms() if isinstance(given, InOrder | ByName)]
-    if not fields:
-        return case
-    field = draw(st.sampled_from(fields))
+    field = draw(st.sampled_from((*FIELDS, "before")))
     given = getattr(case, field)
     if isinstance(given, InOrder):
         return case.but(**{field: replace(given, kind="tuple")})
+    named = None if field == "before" else _named(draw, case, field)
+    if named is None:
+        return case
     kind = draw(st.sampled_from(("OrderedDict", "defaultdict")))
-    return case.but(**{field: replace(given, kind=kind)})
+    return case.but(**{field: replace(named, kind=kind)})
 
 
 def extra_key(draw: Draw, case: Case) -> Case:
     """A key that no output has, in one dict; before the others, or after them."""
-    fields = [name for name, given in case.forms() if isinstance(given, ByName)]
-    if not fields:
+    field = draw(st.sampled_from(FIELDS))
+    given = _named(draw, case, field)
+    if given is None:
         return case
-    field = draw(st.sampled_from(fields))
-    given = getattr(case, field)
     extra = (draw(st.sampled_from((EXTRA, "Aextra"))), given.items[0][1])
     place = draw(st.sampled_from((len(given.items), 0)))
     items = (*given.items[:place], extra, *given.items[place:])
@@ -40,25 +73,29 @@ def extra_key(draw: Draw, case: Case) -> Case:
 
 def missing_key(draw: Draw, case: Case) -> Case:
     """A dict that lacks an output, or a list that has None in its place."""
-    fields = [
-        name
-        for name, given in case.forms()
-        if isinstance(given, ByName) or (name.endswith("metrics") and isinstance(given, InOrder))
-    ]
     if len(case.outputs) == 1:
         return case
-    index = draw(st.integers(0, len(case.outputs) - 1))
-    if not fields:
-        weights = zip(case.names, CONSTANTS[len(case.outputs)].weights, strict=True)
-        some = (item for place, item in enumerate(weights) if place != index)
-        return case.but(loss_weights=ByName(tuple(some)))
-    field = draw(st.sampled_from(fields))
+    name = draw(st.sampled_from(case.names))
+    field = draw(st.sampled_from(FIELDS))
     given = getattr(case, field)
-    if isinstance(given, InOrder):
+    if field.endswith("metrics") and isinstance(given, InOrder | Like) and draw(st.booleans()):
+        index = case.names.index(name)
         values = (*given.values[:index], None, *given.values[index + 1 :])
         return case.but(**{field: replace(given, values=values)})
-    items = given.items[:index] + given.items[index + 1 :]
-    return case.but(**{field: replace(given, items=items)})
+    forms: dict[str, Any] = {}
+    # What an output without a loss has in a list is not said; without a target it has nothing.
+    by_name = FIELDS if field in ("loss", "targets") else (field,)
+    for other in by_name:
+        if other == field or isinstance(getattr(case, other), ByName | InOrder):
+            forms[other] = _named(draw, case, other)
+    gone = ("targets", "loss", "metrics", "weighted_metrics") if field == "targets" else (field,)
+    for other in gone:
+        if isinstance(getattr(case, other), One):
+            forms[other] = _named(draw, case, other)
+        if forms.get(other) is not None:
+            items = tuple(item for item in forms[other].items if item[0] != name)
+            forms[other] = replace(forms[other], items=items)
+    return case.but(**forms)
 
 
 def bare_metrics(draw: Draw, case: Case) -> Case:
@@ -85,8 +122,7 @@ def bare_metrics(draw: Draw, case: Case) -> Case:
 
 def one_list_of_metrics(draw: Draw, case: Case) -> Case:
     """A plain list of metrics for a model of one output."""
-    if len(case.outputs) > 1:
-        return case
+    case = alone(case)
     return case.but(metrics=One(draw(st.sampled_from((("mae",), ("mse", "mae"))))))
 
 
@@ -123,7 +159,7 @@ def class_weight(draw: Draw, case: Case) -> Case:
             targets = ByName(tuple(zip(case.names, values, strict=True)))
         forms |= {"loss": One("mse"), "targets": targets}
         return case.but(class_weight=17.0, entry=entry, data="arrays", **forms)
-    return bare_target(draw, case).but(class_weight=17.0, entry=entry)
+    return bare_target(draw, alone(case)).but(class_weight=17.0, entry=entry)
 
 
 def bare_target(draw: Draw, case: Case) -> Case:
@@ -158,8 +194,7 @@ def _first(given: Any) -> Any:
 
 def scalar_weight(draw: Draw, case: Case) -> Case:
     """Loss weights of one output: a number, or a list or dict of one."""
-    if len(case.outputs) > 1:
-        return case
+    case = alone(case)
     weight = CONSTANTS[1].weights[0]
     by_name = ByName(((case.names[0], weight),))
     return case.but(loss_weights=draw(st.sampled_from((One(weight), by_name))))

@@ -1,6 +1,6 @@
 """What a twist is, and which of them is kept: one that can be run, and that some rule decides.
 
-Public: `Draw`, `Twist`, `runs`, `twisted`, `some_form`, `uncompiled`,
+Public: `Draw`, `Twist`, `alone`, `runs`, `twisted`, `some_form`, `uncompiled`,
 `without_names`, `SCOPE`, `EXTRA`.
 """
 
@@ -13,14 +13,15 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from keras_bisect.errors import UsageError
-from keras_repro.case import ByName, Case, Form, InOrder, Like, is_dict
-from keras_repro.oracle import promised
+from keras_repro.case import ByName, Case, Form, InOrder, Like, One, Output, is_dict
+from keras_repro.oracle import CONSTANTS, promised
 
 __all__ = [
     "EXTRA",
     "SCOPE",
     "Draw",
     "Twist",
+    "alone",
     "runs",
     "some_form",
     "twisted",
@@ -67,7 +68,7 @@ def runs(case: Case) -> bool:
         return False
     if case.trip == "export" and not _exports(case):
         return False
-    graph = not case.eager or case.jit or case.entry == "predict"
+    graph = not case.eager or case.jit or case.entry in ("predict", "predict_on_batch")
     graph = graph or case.trip in ("save", "export")
     names = [*case.names, *(output.layer for output in case.outputs if not case.auto)]
     return not graph or all(SCOPE.fullmatch(name) for name in names)
@@ -92,8 +93,25 @@ def _exports(case: Case) -> bool:
 def uncompiled(case: Case, **changes: Any) -> Case:
     """The case, changed, without what a model is compiled and trained with."""
     plain: dict[str, Any] = dict.fromkeys(field for field, _ in case.forms())
-    plain |= {"eager": True, "spelling": "string", "class_weight": None}
+    plain |= {"eager": True, "spelling": "string", "class_weight": None, "earlier": "the same"}
     return case.but(**plain, **changes)
+
+
+def alone(case: Case) -> Case:
+    """The same model with its first output only, in the plainest form."""
+    if len(case.outputs) == 1 or case.predicting:
+        return case
+    constants, name = CONSTANTS[1], case.outputs[0].layer
+    key = name if is_dict(case.container) else None
+    target: Form[float] = InOrder(constants.targets)
+    if key is not None:
+        target = ByName(((name, constants.targets[0]),))
+    forms: dict[str, Any] = dict.fromkeys(field for field, _ in case.forms())
+    forms |= {"loss": One("mse"), "targets": target, "earlier": "the same"}
+    plain = {"nest": None, "joint": False, "shared": "nothing", "chained": False}
+    container = "list" if case.container == "nested" else case.container
+    output = Output(name, constants.predicts[0], key)
+    return case.but(outputs=(output,), container=container, **forms, **plain)
 
 
 def some_form(draw: Draw, case: Case, values: Sequence[Any]) -> Form[Any]:

@@ -7,15 +7,19 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from keras_repro.case import Case, Data, InOrder, Like, One
+from keras_repro.case import PREDICTIONS, Case, Data, Earlier, Form, InOrder, Like, One
 from keras_repro.oracle import CONSTANTS
 from keras_repro.twists.base import Draw, some_form, uncompiled
 
 
 def other_entry(draw: Draw, case: Case) -> Case:
     """Another way to get the same numbers."""
-    entries = ("validation", "evaluate as list", "compute_loss")
+    entries = ("validation", "evaluate as list", "compute_loss", "each loss")
     entry = draw(st.sampled_from(entries))
+    if entry == "each loss":
+        # Nothing else is looked at: weights of samples would count in it, and metrics stand beside.
+        apart = ("metrics", "weighted_metrics", "sample_weight", "class_weight")
+        return case.but(entry=entry, **dict.fromkeys(apart))
     if entry == "compute_loss":
         return case.but(entry=entry, metrics=None, weighted_metrics=None, eager=True)
     return case.but(entry=entry)
@@ -23,13 +27,15 @@ def other_entry(draw: Draw, case: Case) -> Case:
 
 def prediction(draw: Draw, case: Case) -> Case:
     """Predict, where nothing is compiled."""
-    entry = draw(st.sampled_from(("call", "predict", "symbolic call", "function")))
+    entry = draw(st.sampled_from(PREDICTIONS))
     return uncompiled(case, entry=entry)
 
 
 def data(draw: Draw, case: Case) -> Case:
     """Data that come batch by batch; of a list of targets, a tuple."""
     kind = draw(st.sampled_from(get_args(Data)[1:]))
+    if case.predicting:
+        return case.but(data=kind, entry="predict")
     entry = case.entry if case.entry in ("fit", "evaluate", "validation") else "fit"
     forms: dict[str, Any] = {}
     for field in ("targets", "sample_weight"):
@@ -56,12 +62,17 @@ def compiled(draw: Draw, case: Case) -> Case:
 
 
 def call_before(draw: Draw, case: Case) -> Case:
-    """A call before the one that counts, with its targets in another form."""
+    """A call before the one that counts, perhaps another one, with its targets in any form."""
     if case.predicting or case.entry in ("compute_loss", "validation") or case.data != "arrays":
         return case
+    earlier = draw(st.sampled_from(get_args(Earlier)))
     targets = CONSTANTS[len(case.outputs)].targets
-    if len(case.outputs) == 1 and isinstance(case.targets, One):
-        return case.but(before=case.targets)
-    if case.nest is not None:
-        return case.but(before=Like(targets, draw(st.booleans())))
-    return case.but(before=some_form(draw, case, targets))
+    before: Form[float]
+    if isinstance(case.targets, One) or draw(st.booleans()):
+        assert case.targets is not None
+        before = case.targets
+    elif case.nest is not None:
+        before = Like(targets, draw(st.booleans()))
+    else:
+        before = some_form(draw, case, targets)
+    return case.but(before=before, earlier=earlier)

@@ -8,9 +8,20 @@ from typing import Any, Final, get_args
 
 from hypothesis import strategies as st
 
-from keras_repro.case import ByName, Case, Heads, InOrder, Input, Inputs, Trip, Within, is_dict
+from keras_repro.case import (
+    Architecture,
+    ByName,
+    Case,
+    Heads,
+    InOrder,
+    Input,
+    Inputs,
+    Trip,
+    Within,
+    is_dict,
+)
 from keras_repro.twists.arguments import bare_target
-from keras_repro.twists.base import EXTRA, Draw, uncompiled, without_names
+from keras_repro.twists.base import EXTRA, Draw, alone, uncompiled, without_names
 
 INPUT_NAMES: Final = ("j", "i", "J", "in_10", "in_2", "x0", "image")
 
@@ -62,11 +73,9 @@ def optional(draw: Draw, case: Case) -> Case:
 
 def architecture(draw: Draw, case: Case) -> Case:
     """A class of the user's own, or a Sequential."""
-    choices = ["functional subclass", "subclass"]
-    choices += ["sequential"] if len(case.outputs) == 1 else []
-    model = draw(st.sampled_from(choices))
+    model = draw(st.sampled_from(get_args(Architecture)[1:]))
     if model == "sequential":
-        case = bare_target(draw, case)
+        case = bare_target(draw, alone(case))
     if model == "functional subclass":
         return case.but(model=model)
     return without_names(case.but(model=model, trip="none"))
