@@ -146,7 +146,7 @@ class Disguised:
         frames = ("src/trainers/compile_utils.py:call",)
         return Outcome(Ended.EXIT, 1, 0.1, raised=Raised(kind, "no such thing", frames))
 
-    def passes(self, case: Case, tree: str) -> bool:
+    def is_right(self, case: Case, tree: str) -> bool:
         return self.outcome(case, tree).code == 0
 
     def stop(self) -> None:
@@ -226,7 +226,7 @@ def test_a_common_bug_does_not_hide_a_rare_one(prober: Prober, tmp_path: Path) -
     """Lost: in a release with one bug everywhere the others would never be seen."""
     source = tiny_keras(tmp_path, "alphabet", "rare")
     rare = "refused: RuntimeError: rare"
-    budget = Budget(max_examples=200, structures_per_model=0)
+    budget = Budget(max_examples=600, structures_per_model=0)
     found = search(prober, source, trees=("optree",), seed=1, budget=budget)
     assert found.avoided > 5
     [finding] = [one for one in found.findings if one.reading.signature == rare]

@@ -3,7 +3,8 @@
 The one place that knows both kinds of case. A reading's `signature` is what makes two failures the
 same; `CaseSignature` holds it against the outcomes of other builds.
 
-Public: `AnyCase`, `Reading`, `CaseSignature`, `explain`, `explain_all`, `render`, `load`, `dump`.
+Public: `AnyCase`, `Reading`, `CaseSignature`, `explain`, `explain_all`, `render`, `load`, `dump`,
+`was_right`.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ __all__ = [
     "explain_all",
     "load",
     "render",
+    "was_right",
 ]
 
 AnyCase = Case | TreeCase
@@ -106,6 +108,12 @@ class CaseSignature:
     def __str__(self) -> str:
         """The signature itself."""
         return self.signature
+
+
+def was_right(outcome: Outcome) -> bool:
+    """Whether a script ended well, and Keras did what was asked: a refusal shows nothing."""
+    ended_well = outcome.ended is Ended.EXIT and outcome.code == 0
+    return ended_well and not script.declined(outcome.stdout)
 
 
 def explain(case: AnyCase, outcome: Outcome) -> Reading | None:

@@ -34,12 +34,15 @@ NAME: Final = 60
 
 _NUMBERS: Final = """\
 for name, value in expected.items():
-    if name in observed or not name.endswith("_loss"):
+    if name in observed or each or not name.endswith("_loss"):
         self.assertAllClose(observed[name], value, rtol=1e-5, msg=name)
 """
-_PREDICTIONS: Final = """\
+_ALL: Final = """\
 for name, value in expected.items():
     self.assertAllClose(observed[name], value, rtol=1e-5, msg=name)
+"""
+_NO_OTHERS: Final = f"""\
+{_ALL}self.assertEqual(observed.keys() - {{"loss"}}, expected.keys())
 """
 
 
@@ -132,7 +135,8 @@ def _asserted(body: Sequence[ast.stmt]) -> tuple[list[ast.stmt], str]:
     for place, node in enumerate(kept):
         if ast.unparse(node) == "wrong = False":
             rows = ast.unparse(kept[place + 1])
-            return kept[:place], _NUMBERS if "expected | observed" in rows else _PREDICTIONS
+            losses = "each" in rows
+            return kept[:place], _NUMBERS if losses else _NO_OTHERS if "there" in rows else _ALL
     match kept[-1]:
         case ast.Expr(ast.Call(args=[ast.IfExp(ast.Compare(left, _, [right]))])):
             shown = (node for node in kept[:-1] if not ast.unparse(node).startswith("print("))
@@ -183,7 +187,8 @@ class _Lines:
                 yield f"{margin}try:\n"
                 yield from self.of(body, indent + 4)
                 for handler in handlers:
-                    used = "error" in (_ended(handler.body) or ast.unparse(handler.body[-1]))
+                    shown = _ended(handler.body) or " ".join(map(ast.unparse, handler.body))
+                    used = "error" in shown
                     kind = self._text(handler.type) if handler.type else "Exception"
                     yield f"{margin}except {kind}{' as error' if used else ''}:\n"
                     yield from self.of(handler.body, indent + 4)

@@ -73,10 +73,10 @@ try:
     def y(batch):
         return OrderedDict(
             {
-                "$b": np.array([[20.0], [21.0]]) + 4.0 * batch,
+                "$b": np.add([[20.0], [21.0]], 4.0 * batch),
                 "a": (
-                    np.array([[28.0, 28.0], [29.0, 29.0]]) + 4.0 * batch,
-                    [np.array([[3.0], [4.0]]) + 4.0 * batch],
+                    np.add([[28.0, 28.0], [29.0, 29.0]], 4.0 * batch),
+                    [np.add([[3.0], [4.0]], 4.0 * batch)],
                 ),
             },
         )

@@ -136,7 +136,8 @@ def _of_names(case: Case) -> Iterator[tuple[str, str]]:
     called = list(case.names)
     layers = [output.layer for output in case.outputs]
     yield "names", _sorted(called)
-    yield "layers", _sorted(layers)
+    if layers != called:
+        yield "layers", _sorted(layers)
     yield "keys", _held(layers, called)
     for dimension, names in _keyed(case):
         if [name for name in names if name in called] != [n for n in called if n in names]:

@@ -261,7 +261,7 @@ class _Search:
         if isinstance(seen.case, TreeCase):
             return False
         return any(
-            self._runs.passes(case, seen.tree)
+            self._runs.is_right(case, seen.tree)
             for case in plainer_around(seen.case)
             if any(facts(case).get(name) != known.get(name) for name in dimensions)
         )

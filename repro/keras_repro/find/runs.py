@@ -19,7 +19,7 @@ from keras_bisect.errors import HarnessError
 from keras_bisect.outcome import Ended, Outcome, Tree
 from keras_bisect.probe.prober import Prober, Script, digest
 from keras_repro.find.workers import Workers
-from keras_repro.reading import AnyCase, render
+from keras_repro.reading import AnyCase, render, was_right
 from keras_repro.trees.case import TreeCase
 
 __all__ = ["Runs"]
@@ -124,8 +124,12 @@ class Runs:
             self.workers.give(worker)
 
     def passes(self, case: AnyCase, tree: Tree) -> bool:
-        """Whether a case passes."""
+        """Whether a case passes, or is refused as it may be."""
         return passed(self.outcome(case, tree))
+
+    def is_right(self, case: AnyCase, tree: Tree) -> bool:
+        """Whether a case passes, and was not refused."""
+        return was_right(self.outcome(case, tree))
 
 
 def passed(outcome: Outcome) -> bool:

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from keras_bisect.outcome import Ended, Outcome, Tree
+from keras_bisect.outcome import Outcome, Tree
 from keras_bisect.verdict import judge
 from keras_repro.find.condition import AROUND, Evidence
 from keras_repro.find.facts import Facts, facts
 from keras_repro.find.model import Finding, size
-from keras_repro.reading import AnyCase, CaseSignature, Reading, explain_all, render
+from keras_repro.reading import AnyCase, CaseSignature, Reading, explain_all, render, was_right
 from keras_repro.trees.case import TreeCase
 from keras_repro.trees.checks import checks_of
 
@@ -108,9 +108,9 @@ class Shown:
 
     @classmethod
     def of(cls, case: AnyCase, found: Facts, outcome: Outcome) -> Shown | None:
-        """What an outcome shows; None if it neither passed nor failed."""
+        """What an outcome shows; None if it neither failed nor was right."""
         failures = tuple(explain_all(case, outcome))
-        if not failures and not (outcome.ended is Ended.EXIT and outcome.code == 0):
+        if not failures and not was_right(outcome):
             return None
         asked = None
         if isinstance(case, TreeCase):

@@ -18,7 +18,7 @@ from keras_repro.find.facts import facts
 from keras_repro.find.model import Finding
 from keras_repro.find.runs import Runs
 from keras_repro.find.seen import Memory, Seen, with_tree
-from keras_repro.reading import AnyCase, CaseSignature, explain
+from keras_repro.reading import AnyCase, CaseSignature, explain, was_right
 from keras_repro.shrink import shrink
 from keras_repro.steps import decided, plainer_around
 from keras_repro.trees.case import TreeCase
@@ -126,7 +126,7 @@ class Settling:
         if isinstance(case, TreeCase) or case.beside != "nothing":
             return None
         for other in plainer_around(case):
-            if self._runs.passes(other, seen.tree):
+            if self._runs.is_right(other, seen.tree):
                 names = [one.name for one in fields(case)]
                 apart = [name for name in names if getattr(case, name) != getattr(other, name)]
                 if len(apart) == 1:
@@ -138,7 +138,7 @@ class Settling:
         if isinstance(case, TreeCase) or getattr(case, hold.field) == hold.plain:
             return False
         try:
-            return self._runs.passes(case.but(**{hold.field: hold.plain}), tree)
+            return self._runs.is_right(case.but(**{hold.field: hold.plain}), tree)
         except (ValueError, UsageError):
             return True  # there is no such case
 
@@ -156,7 +156,7 @@ class Settling:
         failed = reading is not None and reading.signature == seen.signature
         if failed and self._before is not None and not self._before.passes(case, seen.tree):
             return False
-        if failed or (reading is None and outcome.code == 0):
+        if failed or (reading is None and was_right(outcome)):
             seen.tried.append((case, with_tree(facts(case), seen.tree), failed))
         return failed
 

@@ -7,6 +7,6 @@ formatter leaves it. `layout` breaks lines, `model`, `data` and `render` write t
 
 from keras_repro.script.layout import literal
 from keras_repro.script.render import render
-from keras_repro.script.table import read_table
+from keras_repro.script.table import declined, read_table
 
-__all__ = ["literal", "read_table", "render"]
+__all__ = ["declined", "literal", "read_table", "render"]

@@ -6,7 +6,6 @@ Public: `data_lines`, `call_lines`, `compiled_before`. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, Final
 
 from keras_repro.case import ByName, Case, Entry, Form, InOrder, Like, One, is_dict
@@ -253,8 +252,7 @@ def _targets(case: Case, form: Form[float]) -> Any:
         if not case.varied and case.batches == 1:
             return call("np.full", f"(2, {width})", repr(value))
         if _by_batch(case):
-            made = call("np.array", str(rows(value, width, 0)))
-            return replace(made, closing=f") + {LATER} * batch")
+            return call("np.add", str(rows(value, width, 0)), f"{LATER} * batch")
         several = [rows(value, width, batch) for batch in range(case.batches)]
         return call("np.array", str([row for one in several for row in one]))
 

@@ -1,6 +1,6 @@
-"""The table that a rendered script prints, read back.
+"""What a rendered script prints, read back.
 
-Public: `read_table`. Pure.
+Public: `read_table`, `declined`. Pure.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-__all__ = ["read_table"]
+__all__ = ["declined", "read_table"]
 
 _ROW: Final = re.compile(
     r"""('.*'|".*")\s+expected\s+(\S+)\s+observed\s+(\S+)(?:\s+<- wrong)?\s*"""
@@ -33,3 +33,8 @@ def read_table(stdout: str) -> Mapping[str, tuple[float | None, float | None]]:
             except (SyntaxError, ValueError):
                 continue
     return rows
+
+
+def declined(stdout: str) -> bool:
+    """Whether Keras refused what no rule allows: the script ends well, and nothing was computed."""
+    return any(line.startswith("Keras refuses ") for line in stdout.splitlines())
