@@ -47,6 +47,7 @@ def _by_alphabet(case: Case) -> bool:
     return (
         isinstance(case.loss, ByName)
         and isinstance(case.targets, ByName)
+        and None not in losses
         and (targets, losses) != ([w.target for w in wires], [w.loss for w in wires])
     )
 
@@ -148,7 +149,7 @@ def test_what_matters_is_drawn_often() -> None:
         ),
         "the founding bug": sum(map(_by_alphabet, drawn)),
     }
-    assert min(share.values()) > len(drawn) / 50, share
+    assert min(share.values()) > len(drawn) / 100, share
 
 
 def test_every_form_of_every_dimension_is_drawn() -> None:

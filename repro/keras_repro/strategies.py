@@ -45,7 +45,7 @@ COUNTS = ((1, 5), (2, 2), (2, 2), (2, 2), (2, 3), (2, 3), (3, 5))
 # some are as long as those that people choose.
 SURPRISING = (
     *("B", "A", "a_b", "ab", "out_10", "out_2", "x1", "Z", "mae", "0", "10", "é", "日本", "x y"),
-    *("regression_head", "classification", "segmentation_output"),
+    *("val", "loss", "regression_head", "classification", "segmentation_output"),
 )
 LETTERS = tuple("abcdefghijklmnopqrstuvwxyz")
 

@@ -20,7 +20,9 @@ from keras_repro.case.forms import (
     is_dict,
 )
 from keras_repro.case.model import (
+    BY_KEY,
     PREDICTIONS,
+    SLICED,
     Architecture,
     Beside,
     Case,
@@ -39,8 +41,10 @@ from keras_repro.case.model import (
 )
 
 __all__ = [
+    "BY_KEY",
     "PREDICTIONS",
     "SCHEMA",
+    "SLICED",
     "Architecture",
     "Beside",
     "ByName",

@@ -14,7 +14,7 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Final, NoReturn, get_args
+from typing import Any, Final, NoReturn, get_args, get_type_hints
 
 from keras_bisect.errors import UsageError
 from keras_repro.case.forms import ByName, Dicts, Form, InOrder, Like, Lists, Nest, One, is_dict
@@ -263,11 +263,13 @@ def _form(read: Callable[[_Field], Any]) -> Callable[[_Field], Any]:
         if kind == "one":
             return One(read(inside))
         if kind == "like":
-            given = inside.object({"values"}, ("turned", "swapped"))
+            given = inside.object({"values"}, ("turned", "swapped", "dicts"))
+            kinds = get_args(get_type_hints(Like)["dicts"])
             return Like(
                 tuple(read(one) for one in given["values"].array()),
                 "turned" in given and given["turned"].boolean(),
                 "swapped" in given and given["swapped"].boolean(),
+                given["dicts"].one_of(kinds) if "dicts" in given else "the same",
             )
         if is_dict(kind):
             return ByName(tuple((name, read(value)) for name, value in inside.pairs()), kind)
@@ -280,30 +282,35 @@ READ: Final[Mapping[str, Callable[[_Field], Any]]] = {
     "outputs": lambda entry: tuple(_output(one) for one in entry.array()),
     "container": lambda entry: entry.one_of(get_args(Container)),
     "loss": _form(_Field.optional_text),
-    "targets": _form(_Field.number),
+    "targets": _form(_Field.optional_number),
     "loss_weights": _form(_Field.number),
     "metrics": _form(_metrics),
     "entry": lambda entry: entry.one_of(get_args(Entry)),
     "eager": _Field.boolean,
     "weighted_metrics": _form(_metrics),
-    "sample_weight": _form(_Field.number),
+    "sample_weight": _form(_Field.optional_number),
     "class_weight": lambda entry: None if entry.value is None else entry.number(),
     "nest": _nest,
     "inputs": _inputs,
-    "before": _form(_Field.number),
+    "before": _form(_Field.optional_number),
     "earlier": lambda entry: entry.one_of(get_args(Earlier)),
     "data": lambda entry: entry.one_of(get_args(Data)),
     "batches": _Field.count,
+    "short": _Field.boolean,
     "steps_per_execution": _Field.count,
     "jit": _Field.boolean,
     "spelling": lambda entry: entry.one_of(get_args(Spelling)),
+    "weights": lambda entry: entry.one_of(("float", "int")),
+    "several": lambda entry: entry.one_of(get_args(Lists)),
     "model": lambda entry: entry.one_of(get_args(Architecture)),
     "trip": lambda entry: entry.one_of(get_args(Trip)),
     "inner": _Field.boolean,
     "heads": lambda entry: entry.one_of(get_args(Heads)),
+    "holder": lambda entry: entry.one_of(("model", "layer")),
     "chained": _Field.boolean,
     "joint": _Field.boolean,
     "within": lambda entry: entry.one_of(get_args(Within)),
+    "direct": _Field.boolean,
     "shared": lambda entry: entry.one_of(get_args(Shared)),
     "auto": _Field.boolean,
     "beside": lambda entry: entry.one_of(get_args(Beside)),
@@ -358,9 +365,10 @@ def _plain(given: Form[Any] | None) -> Any:
             return _held(kind, list(values))
         case ByName(_, kind):
             return _held(kind, given.as_dict())
-        case Like(values, turned, swapped):
-            marks = {"turned": turned, "swapped": swapped}
-            return {"$like": {"values": list(values)} | {k: True for k, v in marks.items() if v}}
+        case Like(values, turned, swapped, dicts):
+            marks: dict[str, bool | str] = {"turned": turned, "swapped": swapped}
+            marks |= {"dicts": dicts} if dicts != "the same" else {}
+            return {"$like": {"values": list(values)} | {k: v for k, v in marks.items() if v}}
 
 
 def _held(kind: str, shown: Any) -> Any:

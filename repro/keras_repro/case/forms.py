@@ -29,7 +29,10 @@ class One(Generic[T_co]):
 
 @dataclass(frozen=True)
 class InOrder(Generic[T_co]):
-    """A list or a tuple, one value an output: `loss=["mse", None]`."""
+    """A list or a tuple, one value an output: `loss=["mse", None]`.
+
+    A target or a sample weight that is None is not in it: what an output without a loss needs.
+    """
 
     values: tuple[T_co, ...]
     kind: Lists = "list"
@@ -64,12 +67,14 @@ class Like(Generic[T_co]):
     """One value an output, nested as the outputs are: `loss={"p": ["mse", "mae"], "q": "mse"}`.
 
     The values stand in the order of the outputs. With `turned` each dict is written from its last
-    key to its first, with `swapped` each list is a tuple and each tuple a list.
+    key to its first, with `swapped` each list is a tuple and each tuple a list; `dicts` is the kind
+    of each dict, where it is not that of the outputs.
     """
 
     values: tuple[T_co, ...]
     turned: bool = False
     swapped: bool = False
+    dicts: Literal["the same", "dict", "OrderedDict"] = "the same"
 
 
 Form = One[T_co] | InOrder[T_co] | ByName[T_co] | Like[T_co]

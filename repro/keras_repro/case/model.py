@@ -13,10 +13,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
-from keras_repro.case.forms import ByName, Form, InOrder, Like, Nest, is_dict, only
+from keras_repro.case.forms import ByName, Form, InOrder, Like, Lists, Nest, is_dict, only
 
 __all__ = [
+    "BY_KEY",
     "PREDICTIONS",
+    "SLICED",
     "Architecture",
     "Beside",
     "Case",
@@ -46,6 +48,7 @@ Entry = Literal[
     "test_on_batch",
     "evaluate as list",
     "each loss",
+    "evaluate inside",
     "validation",
     "compute_loss",
     "call",
@@ -55,10 +58,13 @@ Entry = Literal[
     "function",
 ]
 """What is called. `validation` is `fit` with validation data, of which the numbers are read; `each
-loss` is `evaluate`, of which the losses of the outputs are read; `function` is a `keras.Function`
+loss` is `evaluate`, of which the losses of the outputs are read; `evaluate inside` is that of the
+compiled model inside, after the whole was evaluated; `function` is a `keras.Function`
 in the place of the model."""
 PREDICTIONS: Final = ("call", "predict", "predict_on_batch", "symbolic call", "function")
 """The entries that are given no targets, and whose numbers are the predictions."""
+SLICED: Final = ("arrays", "dataset")
+"""The kinds of data that are cut into batches by Keras, or by TensorFlow."""
 UNTRAINED: Final[Mapping[str, Entry]] = {
     "fit": "evaluate",
     "validation": "evaluate",
@@ -76,12 +82,39 @@ Data = Literal["arrays", "dataset", "generator", "PyDataset", "PyDataset of list
 """`DataLoader` is torch's, with whole batches as its items."""
 Architecture = Literal["functional", "functional subclass", "subclass", "sequential"]
 Trip = Literal[
-    "none", "config", "clone", "save", "export", "weights", "clone recursively", "clone by call"
+    "none",
+    "config",
+    "clone",
+    "save",
+    "export",
+    "weights",
+    "clone recursively",
+    "clone by call",
+    "clone compiled",
 ]
-"""What the model goes through before it is used."""
-Heads = Literal["list", "dict", "tuple", "set", "dict of lists"]
+"""What the model goes through before it is used; all but `save` and `clone compiled` come before it
+is compiled."""
+Heads = Literal[
+    "list",
+    "dict",
+    "tuple",
+    "set",
+    "dict of lists",
+    "list of lists",
+    "lists that grow",
+    "list by assignment",
+    "deque",
+    "namedtuple",
+    "OrderedDict",
+    "defaultdict",
+    "dict by setdefault",
+]
 """What holds the layers of a subclassed model; a dict is filled in another order to load them, and
 of sets one is taken that has another order."""
+BY_KEY: Final = (
+    *("dict", "set", "dict of lists", "OrderedDict", "defaultdict", "dict by setdefault"),
+)
+"""Of these, those that are filled in another order."""
 Within = Literal["nothing", "list", "dict", "OrderedDict"]
 """What holds the outputs of a model inside, which become those of the whole one by one."""
 Shared = Literal["nothing", "one layer", "one tensor"]
@@ -221,19 +254,29 @@ class Case:
     earlier: Earlier = "the same"
     data: Data = "arrays"
     batches: int = 1
+    short: bool = False
+    """The last batch has one row, the others two."""
     steps_per_execution: int = 1
     jit: bool = False
     spelling: Spelling = "string"
+    weights: Literal["float", "int"] = "float"
+    """How loss weights are written."""
+    several: Lists = "list"
+    """What holds the metrics of an output."""
     model: Architecture = "functional"
     trip: Trip = "none"
     inner: bool = False
     """The input goes through a compiled model, which changes nothing."""
     heads: Heads = "list"
+    holder: Literal["model", "layer"] = "model"
+    """Whether the layers are held by the model itself, or by a layer of it."""
     chained: bool = False
     """Each output is made of the one before it, which so is an inner tensor, too."""
     joint: bool = False
     """The losses of the first branch of a nest are one function, which is given all of it."""
     within: Within = "nothing"
+    direct: bool = False
+    """The outputs of a model inside are those of the whole as they are, without layers after."""
     shared: Shared = "nothing"
     auto: bool = False
     """The layers of the outputs are called by Keras; then only the keys of a dict are names."""
@@ -252,6 +295,14 @@ class Case:
             raise ValueError("model: a sequential one has a single tensor as its output")
         if self.heads != "list" and self.model != "subclass":
             raise ValueError(f"heads: a {self.model} model holds no layers of its own")
+        if self.holder != "model" and self.model != "subclass":
+            raise ValueError(f"holder: a {self.model} model holds no layers of its own")
+        if self.direct and self.within == "nothing":
+            raise ValueError("direct: there is no model inside")
+        if self.entry == "evaluate inside" and not self.inner:
+            raise ValueError("entry: there is no compiled model inside")
+        if self.short and (self.batches == 1 or self.varied or self.data not in SLICED):
+            raise ValueError("short: there is no such last batch")
         if self.heads == "set" and self.auto:
             raise ValueError("heads: layers without names cannot be found in a set")
         alone = self.model in ("functional", "functional subclass") and self.inputs is None
@@ -345,6 +396,11 @@ class Case:
     def predicting(self) -> bool:
         """Whether the numbers are predictions."""
         return self.entry in PREDICTIONS
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """How many rows each batch has."""
+        return (2,) * (self.batches - self.short) + (1,) * self.short
 
     @property
     def varied(self) -> bool:

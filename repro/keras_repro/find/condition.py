@@ -33,14 +33,13 @@ AROUND = (
         "earlier",
         "data",
         "within",
+        "direct",
         "inner",
         "heads",
+        "holder",
         "shared",
-        "chained",
-        "jit",
-        "joint",
     ),
-    *("model", "batches", "auto"),
+    *("chained", "jit", "joint", "model", "batches", "short", "auto"),
 )
 """Dimensions of what stands around the arguments: a failure that hangs on one is one of its own."""
 SAID = 4

@@ -91,17 +91,18 @@ def _mixed() -> Any:
 
     from keras_repro.loosened import open_cases
     from keras_repro.strategies import cases
-    from keras_repro.twists import ARGUMENTS, MODELS, USES
+    from keras_repro.twists import ARGUMENTS, INPUTS, MODELS, USES
 
-    tenths: tuple[tuple[int, Any], ...] = (
+    shares: tuple[tuple[int, Any], ...] = (
         (2, cases(twists=())),
         (3, cases(first=(ARGUMENTS, ARGUMENTS))),
         (2, cases(first=(MODELS, USES))),
+        (2, cases(first=(INPUTS, USES))),
         (1, cases(first=(ARGUMENTS, MODELS))),
         (1, cases(first=(ARGUMENTS, USES))),
         (1, open_cases()),
     )
-    return st.one_of([strategy for count, strategy in tenths for _ in range(count)])
+    return st.one_of([strategy for count, strategy in shares for _ in range(count)])
 
 
 def fitting(cases: Iterable[AnyCase], backend: str) -> Iterator[AnyCase]:

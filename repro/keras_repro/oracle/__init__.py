@@ -10,6 +10,7 @@ rule, and `promise` what may be judged at all, and how strictly. Pure.
 """
 
 from keras_repro.oracle.numbers import (
+    INSIDE,
     KEPT,
     REFUSED,
     Expectation,
@@ -32,6 +33,7 @@ from keras_repro.oracle.values import CONSTANTS, FUNCTIONS, LATER, Constants, nu
 __all__ = [
     "CONSTANTS",
     "FUNCTIONS",
+    "INSIDE",
     "KEPT",
     "LATER",
     "REFUSED",

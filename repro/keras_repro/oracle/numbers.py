@@ -23,7 +23,7 @@ from keras_repro.oracle.rules import (
 )
 from keras_repro.oracle.values import scored
 
-__all__ = ["KEPT", "REFUSED", "Expectation", "Wire", "expected", "wiring"]
+__all__ = ["INSIDE", "KEPT", "REFUSED", "Expectation", "Wire", "expected", "wiring"]
 
 KEPT: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -33,6 +33,9 @@ KEPT: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """What a model keeps over a round trip: of its inputs and outputs the kind of their container."""
+
+INSIDE: Final = ("loss", "mae")
+"""What the compiled model inside reports of itself: each is one."""
 
 REFUSED: Final = "refused in so many words"
 """What is reported of a case that must be refused: one stands for yes."""
@@ -55,14 +58,15 @@ class Wire:
     """The metrics that use the sample weights."""
     sample: float | None = None
     """The weight of the first row; None where all rows are the same."""
-    batches: int = 1
+    rows: tuple[int, ...] = (2,)
+    """Of each batch."""
 
     @property
     def value(self) -> float:
         """Its loss before weighting, zero where it has none."""
         if self.loss is None or self.target is None:
             return 0.0
-        return scored(self.loss, self.predicts, self.target, self.sample, batches=self.batches)
+        return scored(self.loss, self.predicts, self.target, self.sample, rows=self.rows)
 
     def measured(self) -> Iterator[tuple[str, float, bool]]:
         """Yield each metric as it is called, its value, and whether it is a weighted one."""
@@ -76,7 +80,7 @@ class Wire:
 
     def _metric(self, name: str, sample: float | None) -> float:
         assert self.target is not None
-        return scored(name, self.predicts, self.target, sample, mean=True, batches=self.batches)
+        return scored(name, self.predicts, self.target, sample, mean=True, rows=self.rows)
 
 
 @dataclass(frozen=True)
@@ -116,8 +120,8 @@ def wiring(case: Case) -> tuple[Wire, ...]:
             weight=weights.get(name, 1.0),
             metrics=metrics.get(name, ()),
             weighted=weighted.get(name, ()),
-            sample=samples.get(name, 1.0) * row if case.varied else None,
-            batches=case.batches,
+            sample=(samples.get(name) or 1.0) * row if case.varied else None,
+            rows=case.rows,
         )
         if wire.target is None and (wire.loss or wire.metrics or wire.weighted):
             raise UsageError(f"This case has no target for the output {name!r}.")
@@ -150,7 +154,17 @@ def expected(case: Case) -> tuple[Expectation, ...]:
     numbers = [Expectation("loss", total, relied, True)]
     if case.entry == "compute_loss":
         return tuple(numbers)
+    if case.entry == "evaluate inside":
+        rules = ordered({"R28"})
+        return tuple(Expectation(name, 1.0, rules, True) for name in INSIDE)
     if case.entry == "each loss":
+        if not reports_each(case):
+            told = sorted(wire.value for wire in wires if wire.loss)
+            rules = ordered(losses, targets, context, {"R23"})
+            return tuple(
+                Expectation(f"loss {place}", value, rules, True)
+                for place, value in enumerate(told, 1)
+            )
         reported = ordered(
             losses, targets, context, {"R23"}, {"R6"} if case.loss_weights else set()
         )
@@ -176,13 +190,21 @@ def expected(case: Case) -> tuple[Expectation, ...]:
 
 def reports_each(case: Case) -> bool:
     """Whether it can be said what the loss of each output is, and under which name it stands."""
-    # Nested outputs are called after their paths, or not; a list of a class has no names at all.
-    return not case.varied and len(case.outputs) > 1 and case.nest is None and named(case)
+    return tells_each(case) and case.nest is None and named(case)
+
+
+def tells_each(case: Case) -> bool:
+    """Whether it can be said what the loss of each output is; not, under which name it stands.
+
+    Nested outputs are called after their paths, or not; a list of a class has no names at all.
+    """
+    return not case.varied and len(case.outputs) > 1
 
 
 def named(case: Case) -> bool:
     """Whether the outputs have names that both Keras and the user know."""
-    nameless = case.model in ("subclass", "sequential") or case.auto or case.shared != "nothing"
+    nameless = case.model in ("subclass", "sequential") or case.auto or case.direct
+    nameless = nameless or case.shared != "nothing"
     return not nameless or case.outputs[0].key is not None
 
 

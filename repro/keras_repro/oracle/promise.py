@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from keras_bisect.errors import UsageError
 from keras_repro.case import ByName, Case, InOrder, Inputs, Like, One, is_dict
 from keras_repro.case.beside import changed
-from keras_repro.oracle.numbers import named, reports_each, wiring
+from keras_repro.oracle.numbers import named, reports_each, tells_each, wiring
 from keras_repro.oracle.rules import extra_keys, nest_kinds, odd_dicts, partial
 
 __all__ = ["doubts", "leeway", "promised"]
@@ -100,23 +100,17 @@ def _settled(case: Case) -> bool:
     if case.entry == "each loss":
         # The loss of a single output is the total, and need not be told twice.
         several = sum(bool(wire.loss) for wire in wires) > 1
-        if case.metrics or case.weighted_metrics or not (several and reports_each(case)):
+        weighted = case.loss_weights is not None and not reports_each(case)
+        if case.metrics or case.weighted_metrics or weighted:
+            return False
+        if not (several and tells_each(case)) or case.joint:
             return False
     if not many:
         return not isinstance(case.loss_weights, InOrder | Like)
     if isinstance(case.loss_weights, One):
         return False
-    if not partial(case):
-        return True
-    # Which of the targets in a list would be left out is not said.
-    if any(not is_dict(kind) for kind in nest_kinds(case)):
-        return False
-    if isinstance(case.targets, InOrder) or isinstance(case.sample_weight, InOrder):
-        return False
-    lists = (InOrder, Like)
-    return not any(
-        isinstance(given, lists) for given in (case.loss_weights, case.metrics)
-    ) and not isinstance(case.weighted_metrics, lists)
+    # A list that lacks a loss in the order of a dict: which one that is nobody says.
+    return not (partial(case) and is_dict(case.container) and _lists(case))
 
 
 def doubts(case: Case) -> tuple[str, ...]:
@@ -145,6 +139,14 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "class weights"
     if case.weighted_metrics is not None:
         yield "weighted metrics"
+    if partial(case) and (lists := _lists(case)):
+        yield f"a list of {lists[0]} where an output has no loss"
+    if isinstance(case.targets, ByName) and not set(case.names) <= set(case.targets.names):
+        yield "no target for some output"
+    if case.data != "arrays" and case.inputs is not None and case.inputs.fed_none:
+        yield "None in a batch"
+    if case.data not in ("arrays", "dataset") and _in_lists(case):
+        yield "a list in a batch"
     if case.joint:
         yield "one loss for a part of the outputs"
     if case.entry == "compute_loss":
@@ -155,8 +157,18 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "None among the data"
     if case.data == "PyDataset of lists":
         yield "a batch that is a list"
-    if case.heads in ("set", "dict of lists"):
+    if case.heads not in ("list", "tuple", "dict"):
         yield f"layers in a {case.heads}"
+    if case.short:
+        yield "a last batch that is smaller"
+    if case.weights == "int" and case.loss_weights is not None:
+        yield "loss weights that are no floats"
+    if case.several == "tuple" and (case.metrics or case.weighted_metrics):
+        yield "a tuple of the metrics of an output"
+    if case.trip == "clone compiled":
+        yield "whether a clone is compiled"
+    if case.entry == "evaluate as list" and case.metrics and case.weighted_metrics:
+        yield "which of the metrics come first"
     if case.trip == "export":
         yield "what an exported model gives"
     if case.data == "DataLoader":
@@ -197,11 +209,6 @@ def _leeway(case: Case) -> Iterator[str]:
     by_name = inputs is not None and isinstance(inputs.fed, ByName)
     if inputs is not None and by_name and not is_dict(inputs.container) and "call" in case.entry:
         yield "a call with a dict for a list of inputs"
-    if case.data != "arrays" and inputs is not None and inputs.fed_none:
-        yield "None in a batch"
-    batched = case.data not in ("arrays", "dataset")
-    if batched and inputs is not None and isinstance(inputs.fed, InOrder):
-        yield "a list of inputs in a batch"
     if case.container == "tensor" and isinstance(case.targets, InOrder):
         yield "a list of targets for a tensor"
     if case.container != "tensor" and isinstance(case.targets, One):
@@ -223,8 +230,6 @@ def _leeway(case: Case) -> Iterator[str]:
             yield f"None in {field}"
         if given is not None and partial(case) and field != "sample_weight":
             yield f"{field} where an output has no loss"
-    if isinstance(case.targets, ByName) and not names <= set(case.targets.names):
-        yield "no target for some output"
     each = case.sample_weight is not None and not isinstance(case.sample_weight, One)
     if each and _held(case.sample_weight) != _held(case.targets):
         yield "sample weights in another container than targets"
@@ -235,11 +240,21 @@ def _leeway(case: Case) -> Iterator[str]:
         yield "a tuple for a list inside a nest"
     if case.class_weight is not None and not isinstance(case.targets, One):
         yield "class weights and targets in a container"
+
+
+def _lists(case: Case) -> list[str]:
+    """The arguments that are given in order."""
+    fields = ("targets", "sample_weight", "loss_weights", "metrics", "weighted_metrics")
+    return [name for name in fields if isinstance(getattr(case, name), InOrder | Like)]
+
+
+def _in_lists(case: Case) -> bool:
+    """Whether inputs or targets stand in a list, which TensorFlow takes for one tensor."""
     # Torch makes lists of tuples.
     kinds = {"list", "tuple"} if case.data == "DataLoader" else {"list"}
-    lists = isinstance(case.targets, InOrder) and case.targets.kind in kinds
-    if batched and (lists or not kinds.isdisjoint(nest_kinds(case))):
-        yield "a list of targets in a batch"
+    forms = [case.targets, case.inputs.fed if case.inputs is not None else None]
+    held = {one.kind for one in forms if isinstance(one, InOrder)} | set(nest_kinds(case))
+    return not kinds.isdisjoint(held)
 
 
 def _made_for(inputs: Inputs) -> bool:
@@ -263,8 +278,9 @@ def _refused_alone(case: Case) -> bool:
 
 
 def _held(given: object) -> object:
-    """What holds the values of a form."""
-    return (type(given), getattr(given, "kind", ""), getattr(given, "swapped", False))
+    """What holds the values of a form; a list and a tuple mean the same."""
+    kind = "" if isinstance(given, InOrder) else getattr(given, "kind", "")
+    return (type(given), kind, getattr(given, "swapped", False))
 
 
 def _sliceable(case: Case) -> bool:
@@ -286,7 +302,8 @@ def _listed(case: Case) -> bool:
             continue
         if list(given.names) != [name for name in case.names if name in given.names]:
             return False
-    return not (case.metrics and case.weighted_metrics) and not _repeats(case)
+    many = len(case.outputs) > 1
+    return not (many and case.metrics and case.weighted_metrics) and not _repeats(case)
 
 
 def _repeats(case: Case) -> bool:

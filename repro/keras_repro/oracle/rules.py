@@ -143,12 +143,13 @@ def extra_keys(case: Case) -> bool:
 def odd_dicts(case: Case) -> bool:
     """Whether some dict is of another kind than `dict`."""
     kinds = [given.kind for _, given in case.forms() if isinstance(given, ByName)]
+    kinds += [given.dicts for _, given in case.forms() if isinstance(given, Like)]  # type: ignore[misc]
     kinds += [case.within] if case.within == "OrderedDict" else []
     kinds += [kind for kind in (case.container,) if is_dict(kind)]  # type: ignore[misc]
     if case.inputs is not None:
         kinds += [kind for kind in (case.inputs.container,) if is_dict(kind)]  # type: ignore[misc]
         kinds += [case.inputs.fed.kind] if isinstance(case.inputs.fed, ByName) else []
-    return any(kind != "dict" for kind in kinds) or any(
+    return any(kind not in ("dict", "the same") for kind in kinds) or any(
         kind in ("OrderedDict", "defaultdict") for kind in nest_kinds(case)
     )
 

@@ -5,7 +5,7 @@ Public: `FUNCTIONS`, `CONSTANTS`, `LATER`, `Constants`, `number`, `scored`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -83,9 +83,9 @@ def scored(
     sample: float | None,
     *,
     mean: bool = False,
-    batches: int = 1,
+    rows: Sequence[int] = (2,),
 ) -> float:
-    """Return `function` over batches of two rows, of which the first weighs `sample`.
+    """Return `function` over batches of so many `rows`, of which the first weighs `sample`.
 
     The second row has the target of the first plus one, and weighs one; without a weight the rows
     are the same. Each batch has the targets of the one before plus `LATER`. A loss is divided by
@@ -93,16 +93,14 @@ def scored(
 
     >>> scored("mae", 9.0, 3.0, 4.0), scored("mae", 9.0, 3.0, 4.0, mean=True)
     (14.5, 5.8)
-    >>> scored("mse", 9.0, 3.0, None, batches=2)
-    20.0
+    >>> scored("mse", 9.0, 3.0, None, rows=(2, 2)), scored("mse", 9.0, 3.0, None, rows=(2, 1))
+    (20.0, 25.333333333333332)
     """
-    return (
-        sum(
-            _scored(function, predicted, target + LATER * batch, sample, mean)
-            for batch in range(batches)
-        )
-        / batches
+    total = sum(
+        count * _scored(function, predicted, target + LATER * batch, sample, mean)
+        for batch, count in enumerate(rows)
     )
+    return total / sum(rows)
 
 
 def _scored(

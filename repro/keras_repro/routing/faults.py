@@ -30,6 +30,7 @@ Component = Literal[
     "prediction",
     "class weight",
     "reported loss",
+    "inner metrics",
 ]
 
 
@@ -66,6 +67,10 @@ class Fault:
             return tuple(f"{what} is in another container than before" for what, _ in self.went)
         if self.how == "other number":
             return ("the model has more weights, or fewer, than before",)
+        if self.how == "lost":
+            return ("the compiled model inside does not report its own loss and metrics",)
+        if self.component == "reported loss" and not self.went:
+            return ("the loss of some output is not reported",)
         if self.how == "weighted":
             return tuple(f"the loss of output {o!r} is reported weighted" for o, _ in self.went)
         if self.how == "doubled":
@@ -157,6 +162,7 @@ def fault(
         "input": "R21",
         "prediction": "R16",
         "class weight": "R15",
+        "inner metrics": "R28",
         "reported loss": "R6" if how == "weighted" else "R23",
     }[component]
     if how not in ("alphabet", "key order") and rule == loss_rule(case) and "R4" in rules_of(case):

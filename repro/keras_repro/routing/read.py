@@ -11,7 +11,16 @@ from dataclasses import replace
 from typing import Final
 
 from keras_repro.case import Case, One
-from keras_repro.oracle import FUNCTIONS, KEPT, REFUSED, Wire, expected, reports_each, wiring
+from keras_repro.oracle import (
+    FUNCTIONS,
+    INSIDE,
+    KEPT,
+    REFUSED,
+    Wire,
+    expected,
+    reports_each,
+    wiring,
+)
 from keras_repro.routing.faults import Component, Fault, Routing, fault, faults_of
 from keras_repro.routing.ways import Order, feedings, loss_wirings, wirings
 
@@ -32,12 +41,17 @@ def read(case: Case, observed: Mapping[str, float]) -> Routing:
     if case.refused:
         right = observed.get(REFUSED) == 1.0
         return Routing(() if right else (fault(case, "class weight", "not refused"),))
+    if case.entry == "evaluate inside":
+        lost = [name for name in INSIDE if not _close(observed.get(name, math.nan), 1.0)]
+        return Routing((fault(case, "inner metrics", "lost"),) if lost else ())
     wires = wiring(case)
     if case.predicting:
         return Routing(_prediction_faults(case, wires, observed))
     astray = _input_faults(case, wires, observed) or _weights_faults(case, wires, observed)
     if astray:
         return Routing(astray)
+    if case.entry == "each loss" and not reports_each(case):
+        return Routing(_nameless_faults(case, observed))
     asked = (_loss_faults, _reported_faults)
     if case.entry == "each loss":
         asked = asked[::-1]
@@ -186,6 +200,16 @@ def _reported_faults(
         went = tuple((wire.name, None) for wire in want.values() if wire.weight != 1.0)
         return (fault(case, "reported loss", "weighted", went),)
     return ()
+
+
+def _nameless_faults(case: Case, observed: Mapping[str, float]) -> tuple[Fault, ...]:
+    """The faults of losses that are reported under whatever names: are they all there?"""
+    want = expected(case)
+    if len(observed) < len(want):
+        return (fault(case, "reported loss", "left out"),)
+    if all(_close(observed.get(one.name, math.nan), one.value) for one in want):
+        return ()
+    return (fault(case, "total", "unexplained"),)
 
 
 def _explains(

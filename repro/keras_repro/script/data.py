@@ -6,10 +6,11 @@ Public: `data_lines`, `call_lines`, `compiled_before`. Pure.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
-from keras_repro.case import ByName, Case, Entry, Form, InOrder, Like, One, is_dict
-from keras_repro.oracle import KEPT, LATER, REFUSED, expected
+from keras_repro.case import SLICED, ByName, Case, Entry, Form, InOrder, Like, One, is_dict
+from keras_repro.oracle import KEPT, LATER, REFUSED, expected, reports_each
 from keras_repro.script.forms import given
 from keras_repro.script.layout import After, Node, call, dictionary, listed, literal, statement
 
@@ -20,10 +21,12 @@ HISTORY: Final = {
     "validation": ('observed = {k[4:]: v[0] for k, v in history.items() if k.startswith("val_")}'),
 }
 
+LOGS: Final = "return_dict=True"
 METHODS: Final[Mapping[Entry, str]] = {
     "validation": "fit",
     "evaluate as list": "evaluate",
     "each loss": "evaluate",
+    "evaluate inside": "evaluate",
 }
 
 
@@ -32,7 +35,7 @@ def data_lines(case: Case, indent: int) -> Iterator[str]:
     margin = " " * indent
     apart = "\n" if indent else "\n\n"
     if case.targets is not None:
-        made = given(case, case.targets, _targets(case, case.targets))
+        made = _given_targets(case, case.targets)
         if _by_batch(case):
             yield f"{apart}{margin}def y(batch):\n"
             yield statement("return ", made, indent + 4)
@@ -40,7 +43,8 @@ def data_lines(case: Case, indent: int) -> Iterator[str]:
         else:
             yield statement("y = ", made, indent)
     if case.sample_weight is not None:
-        shown = given(case, case.sample_weight, lambda value: _row_weights(case, value))
+        some = _without_none(case.sample_weight)
+        shown = given(case, some, lambda value: _row_weights(case, value))
         yield statement("w = ", shown, indent)
     if case.data != "arrays":
         yield statement("x = ", _features(case), indent)
@@ -53,12 +57,13 @@ def _source_lines(case: Case, indent: int) -> Iterator[str]:
     apart = "\n" if indent else "\n\n"
     parts = ["x"] if case.predicting else ["x", "y(batch)" if _by_batch(case) else "y"]
     parts += ["w"] if case.sample_weight is not None else []
-    batch = ", ".join(parts) + "," * (len(parts) == 1)
+    batch = ", ".join(parts) if len(parts) > 1 else "(x,)"
+    whole = f"({batch})" if len(parts) > 1 else batch
     count = "batch" if _by_batch(case) else "_"
     if case.data == "dataset":
-        yield f"{margin}data = tf.data.Dataset.from_tensor_slices(({batch})).batch(2)\n"
+        yield f"{margin}data = tf.data.Dataset.from_tensor_slices({whole}).batch(2)\n"
     elif case.data == "DataLoader":
-        yield f"{margin}batches = [({batch}) for {count} in range({case.batches})]\n"
+        yield f"{margin}batches = [{whole} for {count} in range({case.batches})]\n"
         yield f"{margin}data = torch.utils.data.DataLoader(batches, batch_size=None)\n"
     elif case.data == "generator":
         yield f"{apart}{margin}def batches():\n"
@@ -75,7 +80,7 @@ def _source_lines(case: Case, indent: int) -> Iterator[str]:
 
 def _by_batch(case: Case) -> bool:
     """Whether each of several batches is made by itself."""
-    return case.batches > 1 and case.data not in ("arrays", "dataset") and not case.predicting
+    return case.batches > 1 and case.data not in SLICED and not case.predicting
 
 
 def call_lines(case: Case, indent: int) -> Iterator[str]:
@@ -101,7 +106,7 @@ def call_lines(case: Case, indent: int) -> Iterator[str]:
         return
     method = METHODS.get(case.entry, case.entry)
     if case.before is not None and case.earlier != "another compile":
-        earlier = given(case, case.before, _targets(case, case.before))
+        earlier = _given_targets(case, case.before)
         other = method if case.earlier == "the same" else case.earlier
         yield statement("", call(f"model.{other}", *_passed(case, earlier, other)), indent)
     passed = _passed(case, "y", method)
@@ -122,8 +127,16 @@ def call_lines(case: Case, indent: int) -> Iterator[str]:
         shown = listed(literal(name) for name in names)
         made = call("dict", call("zip", shown, f"values[-{len(names)}:]", "strict=True"))
         yield statement('observed = {"loss": values[0]} | ', made, indent)
+    elif case.entry == "evaluate inside":
+        yield statement("", call(f"model.{method}", *passed), indent)
+        ones = call("inner.evaluate", "np.zeros((2, 1))", "np.ones((2, 1))", "verbose=0", LOGS)
+        yield statement("observed = ", ones, indent)
+    elif case.entry == "each loss" and not reports_each(case):
+        yield statement("logs = ", call(f"model.{method}", *passed, LOGS), indent)
+        yield f'{margin}losses = sorted(value for name, value in logs.items() if name != "loss")\n'
+        yield f'{margin}observed = {{f"loss {{i}}": loss for i, loss in enumerate(losses, 1)}}\n'
     else:
-        yield statement("observed = ", call(f"model.{method}", *passed, "return_dict=True"), indent)
+        yield statement("observed = ", call(f"model.{method}", *passed, LOGS), indent)
 
 
 def compiled_before(case: Case, indent: int) -> Iterator[str]:
@@ -132,7 +145,7 @@ def compiled_before(case: Case, indent: int) -> Iterator[str]:
         return
     parts = ['loss="mse"', *(["run_eagerly=True"] if case.eager else [])]
     yield statement("", call("model.compile", *parts), indent)
-    targets = given(case, case.before, _targets(case, case.before))
+    targets = _given_targets(case, case.before)
     made = call("model.evaluate", _features(case), targets, "verbose=0")
     yield statement("", made, indent)
 
@@ -238,13 +251,27 @@ def _fed(case: Case, shown: Any) -> Node | str:
 
 def _rows(case: Case) -> int:
     """Rows of an array: those of all batches, or of one where batches are made one by one."""
-    return 2 if case.data not in ("arrays", "dataset") else 2 * case.batches
+    return 2 if case.data not in SLICED else sum(case.rows)
 
 
-def _targets(case: Case, form: Form[float]) -> Any:
+def _without_none(form: Form[Any]) -> Form[Any]:
+    """A list without the outputs that are given nothing."""
+    if not isinstance(form, InOrder):
+        return form
+    return replace(form, values=tuple(value for value in form.values if value is not None))
+
+
+def _given_targets(case: Case, form: Form[Any]) -> Node | str:
+    return given(case, _without_none(form), _targets(case, form))
+
+
+def _targets(case: Case, form: Form[Any]) -> Any:
     """What writes the target of an output: of a certain width, so it must know the output."""
     widths = {output.name: output.width for output in case.outputs}
     order = list(form.names) if isinstance(form, ByName) else list(case.names)
+    if isinstance(form, InOrder):
+        pairs = zip(case.names, form.values, strict=True)
+        order = [name for name, value in pairs if value is not None]
     names = iter(order)
 
     def shown(value: float) -> Node | str:
@@ -252,13 +279,13 @@ def _targets(case: Case, form: Form[float]) -> Any:
         if not case.varied and case.batches == 1:
             return call("np.full", f"(2, {width})", repr(value))
         if _by_batch(case):
-            return call("np.add", str(rows(value, width, 0)), f"{LATER} * batch")
-        several = [rows(value, width, batch) for batch in range(case.batches)]
+            return call("np.add", str(rows(value, width, 0, 2)), f"{LATER} * batch")
+        several = [rows(value, width, batch, count) for batch, count in enumerate(case.rows)]
         return call("np.array", str([row for one in several for row in one]))
 
-    def rows(value: float, width: int, batch: int) -> list[list[float]]:
+    def rows(value: float, width: int, batch: int, count: int) -> list[list[float]]:
         first = value + LATER * batch
-        return [[one] * width for one in (first, first + 1 if case.varied else first)]
+        return [[first + (place if case.varied else 0)] * width for place in range(count)]
 
     return shown
 

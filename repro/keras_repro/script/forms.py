@@ -6,7 +6,7 @@ Public: `given`, `nested`. Pure.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from keras_repro.case import ByName, Case, Form, InOrder, Like, Nest, One, is_dict
 from keras_repro.script.layout import Node, dictionary, listed
@@ -14,6 +14,8 @@ from keras_repro.script.layout import Node, dictionary, listed
 __all__ = ["given", "nested"]
 
 T = TypeVar("T")
+
+AS_IT_IS: Final = Like[Any](())
 
 
 def given(case: Case, form: Form[Any], shown: Callable[[Any], Node | str]) -> Node | str:
@@ -29,24 +31,20 @@ def given(case: Case, form: Form[Any], shown: Callable[[Any], Node | str]) -> No
             return listed((one(value) for value in values), kind)
         case ByName(items, kind):
             return dictionary(((name, one(value)) for name, value in items), kind)
-        case Like(values, turned, swapped):
+        case Like(values):
             assert case.nest is not None
-            shown_values = [one(value) for value in values]
-            return nested(case.nest, shown_values, turned=turned, swapped=swapped)
+            return nested(case.nest, [one(value) for value in values], form)
 
 
-def nested(
-    nest: Nest, values: Sequence[Node | str], *, turned: bool = False, swapped: bool = False
-) -> Node:
-    """Values in the nesting of the outputs."""
+def nested(nest: Nest, values: Sequence[Node | str], form: Like[Any] = AS_IT_IS) -> Node:
+    """Values in the nesting of the outputs, written as a form is."""
     inside = [
-        values[entry]
-        if isinstance(entry, int)
-        else nested(entry, values, turned=turned, swapped=swapped)
+        values[entry] if isinstance(entry, int) else nested(entry, values, form)
         for entry in nest.entries
     ]
     if is_dict(nest.kind):
         items = list(zip(nest.keys, inside, strict=True))
-        return dictionary(items[::-1] if turned else items, nest.kind)
+        kind = nest.kind if form.dicts == "the same" else form.dicts
+        return dictionary(items[::-1] if form.turned else items, kind)
     other = {"list": "tuple", "tuple": "list"}
-    return listed(inside, other[nest.kind] if swapped else nest.kind)
+    return listed(inside, other[nest.kind] if form.swapped else nest.kind)

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from keras_repro.case import Case, Output, is_dict
+from keras_repro.case import BY_KEY, Case, Output, is_dict
 from keras_repro.script.forms import nested
 from keras_repro.script.inputs import ORDINALS, input_lines
 from keras_repro.script.layout import (
@@ -33,8 +33,8 @@ GUARDS: Final = {"clone recursively": "recursive", "clone by call": "call_functi
 def imports(case: Case) -> list[str]:
     """The modules of the standard library that the script needs, a line each."""
     text = repr(case)
-    kinds = [kind for kind in ("OrderedDict", "defaultdict") if f"'{kind}'" in text]
-    if case.container == "namedtuple":
+    kinds = [kind for kind in ("OrderedDict", "defaultdict", "deque") if f"'{kind}'" in text]
+    if "namedtuple" in (case.container, case.heads):
         kinds.append("namedtuple")
     lines = ["import inspect"] if case.trip in GUARDS else []
     lines += ["import os", "import sys", "import tempfile"] if _files(case) else ["import sys"]
@@ -84,6 +84,9 @@ def standing(case: Case) -> str:
     if case.container == "namedtuple":
         fields = ", ".join(literal(one) for one in ORDINALS[: len(case.outputs)])
         first = f'Outputs = namedtuple("Outputs", [{fields}])\n'
+    if case.heads == "namedtuple":
+        fields = ", ".join(literal(one) for one in ORDINALS[: len(case.outputs)])
+        first += f'Held = namedtuple("Held", [{fields}])\n'
     made = []
     if case.joint:
         made.append(_together(case))
@@ -116,40 +119,88 @@ def _together(case: Case) -> str:
 
 
 def _class(case: Case) -> str:
+    """The model's class; what holds the layers is in a layer of its own where the case says so."""
     parameters = (", scale" if case.trip == "weights" else "") + _by_key(case, ", order")
-    heads = [_output(case, one, scaled=case.trip == "weights") for one in case.outputs]
-    returned = _held(case, [f"heads[{index}]" for index in range(len(heads))])
-    names = [literal(name) for name in case.names]
-    layers = [literal(output.layer) for output in case.outputs]
-    called = "        heads = [head(x) for head in self.heads]\n"
-    if case.heads in ("list", "tuple"):
-        made = statement("self.heads = ", listed(heads, case.heads), 8)
-    elif case.heads == "set":
-        lazily = (After("lambda: ", one) for one in heads)
-        made = statement("heads = ", dictionary(zip(case.names, lazily, strict=True)), 8)
-        made += "        self.heads = {heads[name]() for name in order}\n"
-        called = "        found = {head.name: head(x) for head in self.heads}\n"
-        called += statement("names = ", listed(layers), 8)
-        called += "        heads = [found[name] for name in names]\n"
-    else:
-        held = heads if case.heads == "dict" else [listed([head]) for head in heads]
-        made = statement("heads = ", dictionary(zip(case.names, held, strict=True)), 8)
-        made += "        self.heads = {name: heads[name] for name in order}\n"
-        inside = "" if case.heads == "dict" else "[0]"
-        called = statement("names = ", listed(names), 8)
-        called += f"        heads = [self.heads[name]{inside}(x) for name in names]\n"
+    held = (
+        f"    def __init__(self{parameters}):\n"
+        "        super().__init__()\n"
+        f"{_heads(case)}\n"
+        "    def call(self, x):\n"
+        f"{_called(case)}"
+    )
+    held += statement("return ", _held(case, [f"heads[{i}]" for i in range(len(case.outputs))]), 8)
+    if case.holder == "model":
+        return f"class Model(keras.Model):\n{held}"
     return (
+        f"class Heads(keras.layers.Layer):\n{held}\n\n"
         "class Model(keras.Model):\n"
         f"    def __init__(self{parameters}):\n"
         "        super().__init__()\n"
-        f"{made}\n"
+        f"        self.inside = Heads({parameters[2:]})\n\n"
         "    def call(self, x):\n"
-        f"{called}" + statement("return ", returned, 8)
+        "        return self.inside(x)\n"
     )
 
 
+def _heads(case: Case) -> str:
+    """The statements that make the layers and put them into their container."""
+    heads = [_output(case, one, scaled=case.trip == "weights") for one in case.outputs]
+    margin = " " * 8
+    named = list(zip(case.names, heads, strict=True))
+    match case.heads:
+        case "list" | "tuple":
+            return statement("self.heads = ", listed(heads, case.heads), 8)
+        case "list of lists":
+            return statement("self.heads = ", listed(listed([head]) for head in heads), 8)
+        case "deque":
+            return statement("self.heads = ", call("deque", listed(heads)), 8)
+        case "namedtuple":
+            return statement("self.heads = ", call("Held", *heads), 8)
+        case "lists that grow":
+            made = f"{margin}self.heads = []\n"
+            for place, head in enumerate(heads):
+                made += f"{margin}self.heads.append([])\n"
+                made += statement("", call(f"self.heads[{place}].append", head), 8)
+            return made
+        case "list by assignment":
+            made = f"{margin}self.heads = [None] * {len(heads)}\n"
+            for place, head in enumerate(heads):
+                made += statement(f"self.heads[{place}] = ", head, 8)
+            return made
+        case "set":
+            lazily = ((name, After("lambda: ", head)) for name, head in named)
+            made = statement("heads = ", dictionary(lazily), 8)
+            return f"{made}{margin}self.heads = {{heads[name]() for name in order}}\n"
+        case "dict of lists":
+            named = [(name, listed([head])) for name, head in named]
+    made = statement("heads = ", dictionary(named), 8)
+    if case.heads == "dict by setdefault":
+        made += f"{margin}self.heads = {{}}\n{margin}for name in order:\n"
+        return f"{made}{margin}    self.heads.setdefault(name, heads[name])\n"
+    ordered = "{name: heads[name] for name in order}"
+    if case.heads in ("OrderedDict", "defaultdict"):
+        factory = "None, " if case.heads == "defaultdict" else ""
+        ordered = f"{case.heads}({factory}{ordered})"
+    return f"{made}{margin}self.heads = {ordered}\n"
+
+
+def _called(case: Case) -> str:
+    """The statements that call the layers, in the order of the outputs."""
+    margin = " " * 8
+    if case.heads == "set":
+        layers = [literal(output.layer) for output in case.outputs]
+        called = f"{margin}found = {{head.name: head(x) for head in self.heads}}\n"
+        called += statement("names = ", listed(layers), 8)
+        return f"{called}{margin}heads = [found[name] for name in names]\n"
+    inside = "[0]" if case.heads in ("dict of lists", "list of lists", "lists that grow") else ""
+    if case.heads not in BY_KEY:
+        return f"{margin}heads = [head{inside}(x) for head in self.heads]\n"
+    called = statement("names = ", listed(map(literal, case.names)), 8)
+    return f"{called}{margin}heads = [self.heads[name]{inside}(x) for name in names]\n"
+
+
 def _by_key(case: Case, shown: str) -> str:
-    return shown if case.heads in ("dict", "dict of lists", "set") else ""
+    return shown if case.heads in BY_KEY else ""
 
 
 def _order(case: Case, names: Sequence[str]) -> str:
@@ -200,10 +251,13 @@ def model_lines(case: Case, indent: int) -> Iterator[str]:
 
 
 def saved_lines(case: Case, indent: int) -> Iterator[str]:
-    """The statements that save and load the compiled model."""
+    """The statements that save and load, or clone, the compiled model."""
+    margin = " " * indent
+    if case.trip == "clone compiled":
+        yield f"{margin}model = keras.models.clone_model(model)\n"
+        yield f"{margin}if not model.compiled:\n{margin}    sys.exit(125)\n"
     if case.trip != "save":
         return
-    margin = " " * indent
     objects = ', custom_objects={"Model": Model}' if case.model == "functional subclass" else ""
     yield f'{margin}path = os.path.join(tempfile.mkdtemp(), "model.keras")\n'
     yield f"{margin}model.save(path)\n"
@@ -257,13 +311,13 @@ def _inner_model(case: Case, outputs: Sequence[Node | str], indent: int) -> Iter
     yield f"{margin}inputs = keras.Input((1,))\n{margin}made = inside(inputs)\n"
 
 
-def _taken(case: Case) -> Iterator[Call]:
+def _taken(case: Case) -> Iterator[Call | str]:
     """The outputs of the model inside, each with its name, as it is."""
     for index, output in enumerate(case.outputs):
         name = [] if case.auto else [f"name={literal(output.layer)}"]
         place = str(index) if case.within == "list" else literal(output.name)
         made = call("keras.layers.Rescaling", "1.0", *name)
-        yield replace(made, closing=f")(made[{place}])")
+        yield f"made[{place}]" if case.direct else replace(made, closing=f")(made[{place}])")
 
 
 def _output(case: Case, output: Output, *, scaled: bool, of: str = "") -> Node:

@@ -5,7 +5,7 @@ Public: `render`. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
@@ -226,7 +226,7 @@ def _statement(case: Case, indent: int) -> str:
     else:
         compiled.append(After("loss=", given(case, case.loss, lambda name: _loss(case, name))))
     if case.loss_weights is not None:
-        compiled.append(After("loss_weights=", given(case, case.loss_weights, repr)))
+        compiled.append(After("loss_weights=", given(case, case.loss_weights, _weight(case))))
     for field in ("metrics", "weighted_metrics"):
         form = getattr(case, field)
         if form is not None:
@@ -248,8 +248,7 @@ def _joined(case: Case) -> Node:
     entries = list(case.nest.entries)
     entries[case.branch[0]] = len(values)
     nest = replace(case.nest, entries=tuple(entries))
-    turned, swapped = case.loss.turned, case.loss.swapped
-    return nested(nest, [*values, "together"], turned=turned, swapped=swapped)
+    return nested(nest, [*values, "together"], case.loss)
 
 
 def _untrained(case: Case) -> bool:
@@ -282,7 +281,11 @@ def _metric(case: Case, name: str) -> str:
 def _metrics(case: Case, names: tuple[str, ...] | str) -> Node | str:
     if isinstance(names, str):
         return _metric(case, names)
-    return listed(_metric(case, name) for name in names)
+    return listed((_metric(case, name) for name in names), case.several)
+
+
+def _weight(case: Case) -> Callable[[float], str]:
+    return (lambda weight: str(int(weight))) if case.weights == "int" else repr
 
 
 def _numbers(numbers: Iterable[Expectation]) -> Node:

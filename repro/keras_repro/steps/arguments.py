@@ -21,6 +21,7 @@ def plain_kinds(case: Case) -> Iterator[dict[str, Any]]:
             case Like():
                 yield {field: replace(given, swapped=False)}
                 yield {field: replace(given, turned=False)}
+                yield {field: replace(given, dicts="the same")}
 
 
 def every_key_once(case: Case) -> Iterator[dict[str, Any]]:
@@ -29,14 +30,20 @@ def every_key_once(case: Case) -> Iterator[dict[str, Any]]:
         if isinstance(given, ByName):
             items = tuple(item for item in given.items if item[0] in case.names)
             yield {field: replace(given, items=items)}
-            if field in ("loss_weights", "sample_weight", "targets"):
-                yield {field: _filled(case, field, given)}
+        if field in ("loss_weights", "sample_weight", "targets", "before"):
+            yield {field: _filled(case, field, given)}
 
 
-def _filled(case: Case, field: str, given: ByName[Any]) -> ByName[Any]:
+def _filled(case: Case, field: str, given: Any) -> Any:
     constants = CONSTANTS[len(case.outputs)]
     kept = {"loss_weights": constants.weights, "sample_weight": constants.samples}
-    values = dict(zip(case.names, kept.get(field, constants.targets), strict=True))
+    full = kept.get(field, constants.targets)
+    if isinstance(given, InOrder):
+        pairs = zip(given.values, full, strict=True)
+        return replace(given, values=tuple(new if old is None else old for old, new in pairs))
+    if not isinstance(given, ByName):
+        return given
+    values = dict(zip(case.names, full, strict=True))
     missing = tuple((name, values[name]) for name in case.names if name not in given.names)
     return replace(given, items=given.items + missing)
 

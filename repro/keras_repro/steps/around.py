@@ -17,17 +17,24 @@ def plain_model(case: Case) -> Iterator[dict[str, Any]]:
         "inner": False,
         "chained": False,
         "within": "nothing",
+        "direct": False,
         "joint": False,
         "auto": False,
         "inputs": None,
         "model": "functional",
         "heads": "list",
+        "holder": "model",
         "spelling": "string",
+        "weights": "float",
+        "several": "list",
     }
     yield plain
-    yield {"model": "functional", "heads": "list"}
+    yield {"model": "functional", "heads": "list", "holder": "model"}
+    yield {"within": "nothing", "direct": False}
     yield from ({name: value} for name, value in plain.items())
-    if case.trip in ("clone recursively", "clone by call"):
+    if case.heads in ("OrderedDict", "defaultdict", "dict by setdefault", "dict of lists"):
+        yield {"heads": "dict"}
+    if case.trip in ("clone recursively", "clone by call", "clone compiled"):
         yield {"trip": "clone"}
     if case.within == "OrderedDict":
         yield {"within": "dict"}
@@ -42,10 +49,14 @@ def plain_data(case: Case) -> Iterator[dict[str, Any]]:
         "jit": False,
         "steps_per_execution": 1,
         "batches": 1,
+        "short": False,
     }
     yield plain
     yield from ({name: value} for name, value in plain.items())
-    yield {"batches": 1, "steps_per_execution": 1}
+    yield {"batches": 1, "short": False}
+    yield {"batches": 1, "short": False, "steps_per_execution": 1}
+    if case.batches > 2:
+        yield {"batches": 2}
     yield {"before": None, "earlier": "the same"}
 
 

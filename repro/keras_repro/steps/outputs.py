@@ -54,7 +54,8 @@ def _drop(given: Any, index: int, gone: str) -> Any:
 
 def _refilled(given: Any, names: Sequence[str], values: Sequence[float]) -> Any:
     if isinstance(given, InOrder | Like):
-        return replace(given, values=tuple(values))
+        pairs = zip(given.values, values, strict=True)
+        return replace(given, values=tuple(None if old is None else new for old, new in pairs))
     if isinstance(given, ByName):
         by_name = dict(zip(names, values, strict=True))
         items = tuple((name, by_name.get(name, value)) for name, value in given.items)

@@ -5,7 +5,8 @@ dimension does not apply. `strategies.cases` draws a plain case and then some tw
 independent of the others; a twist whose outcome no rule decides is left out. So a dimension is
 added by writing one function here, and a step towards the plain form in `keras_repro.steps`.
 
-Public: `TWISTS`, `OFTEN`, `ARGUMENTS`, `MODELS`, `USES`, `Twist`, `runs`, `twisted`, and each twist
+Public: `TWISTS`, `OFTEN`, `ARGUMENTS`, `MODELS`, `INPUTS`,
+`USES`, `Twist`, `runs`, `twisted`, and each twist
 by its name.
 """
 
@@ -21,6 +22,7 @@ from keras_repro.twists.arguments import (
     missing_key,
     one_list_of_metrics,
     other_kind,
+    partial_list,
     sample_weight,
     scalar_weight,
     spelling,
@@ -51,6 +53,7 @@ from keras_repro.twists.outputs import (
 
 __all__ = [
     "ARGUMENTS",
+    "INPUTS",
     "MODELS",
     "OFTEN",
     "SCOPE",
@@ -81,6 +84,7 @@ __all__ = [
     "other_entry",
     "other_kind",
     "other_widths",
+    "partial_list",
     "permuted_layers",
     "prediction",
     "runs",
@@ -101,6 +105,7 @@ TWISTS: Final[tuple[Twist, ...]] = (
     sample_weight,
     weighted_metrics,
     missing_key,
+    partial_list,
     extra_key,
     nested,
     joint,
@@ -137,7 +142,17 @@ OFTEN: Final[tuple[Twist, ...]] = (
 """The same, with those more often whose bugs need something else that is odd, too."""
 
 ARGUMENTS: Final[tuple[Twist, ...]] = (
-    *(missing_key, missing_key, missing_key, extra_key, extra_key, other_kind, other_kind),
+    *(
+        missing_key,
+        missing_key,
+        missing_key,
+        partial_list,
+        partial_list,
+        extra_key,
+        extra_key,
+        other_kind,
+        other_kind,
+    ),
     *(sample_weight, sample_weight, weighted_metrics, weighted_metrics, bare_metrics),
     *(nested, nested, nested, joint, call_before, call_before, other_entry, other_entry),
     *(batches, data, spelling, other_widths, class_weight, scalar_weight, one_list_of_metrics),
@@ -148,6 +163,7 @@ MODELS: Final[tuple[Twist, ...]] = (
     *(optional, optional, inputs, inputs, nested, nested, nested, shared, shared),
     *(permuted_layers, odd_keys, chained, inner, architecture, auto),
 )
+INPUTS: Final[tuple[Twist, ...]] = (inputs, inputs, inputs, optional)
 USES: Final[tuple[Twist, ...]] = (
     *(trip, trip, trip, trip, trip, prediction, prediction),
     *(other_entry, data, call_before, compiled),

@@ -98,6 +98,36 @@ def missing_key(draw: Draw, case: Case) -> Case:
     return case.but(**forms)
 
 
+def partial_list(draw: Draw, case: Case) -> Case:
+    """A list of losses with a None, and of targets: of all outputs, or of those with a loss."""
+    if len(case.outputs) == 1 or case.nest is not None or is_dict(case.container):
+        return case
+    index = draw(st.integers(0, len(case.outputs) - 1))
+    short = draw(st.booleans())
+
+    def listed(field: str) -> list[Any]:
+        given = _named(draw, case, field)
+        return (
+            [None] * len(case.names)
+            if given is None
+            else list(map(given.as_dict().get, case.names))
+        )
+
+    forms: dict[str, Any] = {}
+    for field in FIELDS:
+        if field in ("loss", "targets") or isinstance(getattr(case, field), InOrder):
+            values = listed(field)
+            if field in ("loss", "metrics", "weighted_metrics") or (
+                short and field in ("targets", "sample_weight")
+            ):
+                values[index] = None
+            forms[field] = InOrder(tuple(values))
+        elif field.endswith("metrics") and isinstance(getattr(case, field), ByName):
+            items = tuple(one for one in getattr(case, field).items if one[0] != case.names[index])
+            forms[field] = ByName(items)
+    return case.but(**forms)
+
+
 def bare_metrics(draw: Draw, case: Case) -> Case:
     """Metrics that stand in no list of their own, or in the same list twice."""
     twice = draw(st.integers(0, 3)) == 3
@@ -201,5 +231,12 @@ def scalar_weight(draw: Draw, case: Case) -> Case:
 
 
 def spelling(draw: Draw, case: Case) -> Case:
-    """Losses and metrics as objects, or losses as functions."""
-    return case.but(spelling=draw(st.sampled_from(("object", "function"))))
+    """Losses and metrics as objects, losses as functions; weights as int, metrics in a tuple."""
+    how = draw(st.sampled_from(("object", "function", "int", "tuple")))
+    if how == "int":
+        weights = case.loss_weights or _named(draw, case, "loss_weights")
+        return case.but(weights=how, loss_weights=weights)
+    if how == "tuple":
+        metrics = case.metrics or One(("mae", "mse"))
+        return case.but(several=how, metrics=metrics)
+    return case.but(spelling=how)

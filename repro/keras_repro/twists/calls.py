@@ -7,15 +7,17 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from keras_repro.case import PREDICTIONS, Case, Data, Earlier, Form, InOrder, Like, One
+from keras_repro.case import PREDICTIONS, SLICED, Case, Data, Earlier, Form, InOrder, Like, One
 from keras_repro.oracle import CONSTANTS
 from keras_repro.twists.base import Draw, some_form, uncompiled
 
 
 def other_entry(draw: Draw, case: Case) -> Case:
     """Another way to get the same numbers."""
-    entries = ("validation", "evaluate as list", "compute_loss", "each loss")
+    entries = ("validation", "evaluate as list", "compute_loss", "each loss", "evaluate inside")
     entry = draw(st.sampled_from(entries))
+    if entry == "evaluate inside":
+        return case.but(entry=entry, inner=True)
     if entry == "each loss":
         # Nothing else is looked at: weights of samples would count in it, and metrics stand beside.
         apart = ("metrics", "weighted_metrics", "sample_weight", "class_weight")
@@ -46,14 +48,20 @@ def data(draw: Draw, case: Case) -> Case:
 
 
 def batches(draw: Draw, case: Case) -> Case:
-    """Two batches, and perhaps two of them a step."""
+    """Two batches or three, of which the last may be smaller, and perhaps two of them a step."""
     if case.predicting:
         return case
     steps = draw(st.sampled_from((1, 2)))
     loops = ("fit", "evaluate", "validation", "evaluate as list")
     entry = case.entry if case.entry in loops else draw(st.sampled_from(loops[:2]))
     eager = case.eager and steps == 1
-    return case.but(entry=entry, eager=eager, batches=2, steps_per_execution=steps)
+    count = draw(st.sampled_from((2, 2, 3)))
+    changes = {"eager": eager, "batches": count, "steps_per_execution": steps}
+    if not case.varied and case.data in SLICED and draw(st.booleans()):
+        # What `fit` shuffles would fall into one batch or another.
+        entry = "evaluate" if entry == "fit" else entry
+        return case.but(entry=entry, short=True, **changes)
+    return case.but(entry=entry, **changes)
 
 
 def compiled(draw: Draw, case: Case) -> Case:

@@ -84,13 +84,16 @@ def architecture(draw: Draw, case: Case) -> Case:
 def held_layers(draw: Draw, case: Case) -> Case:
     """A class that holds its layers in a container, whose weights are saved and loaded."""
     heads = draw(st.sampled_from(("dict", "dict", *get_args(Heads))))
+    holder = draw(st.sampled_from(("model", "model", "layer")))
     # A list for a dict of outputs goes astray in ways of its own, which would hide that of weights.
     named = {
         field: ByName(tuple(zip(case.names, given.values, strict=True)))
         for field, given in case.forms()
         if is_dict(case.container) and isinstance(given, InOrder) and None not in given.values
     }
-    return without_names(case.but(model="subclass", heads=heads, trip="weights", **named))
+    return without_names(
+        case.but(model="subclass", heads=heads, holder=holder, trip="weights", **named)
+    )
 
 
 def trip(draw: Draw, case: Case) -> Case:
@@ -106,7 +109,10 @@ def inner(draw: Draw, case: Case) -> Case:
 
 def within(draw: Draw, case: Case) -> Case:
     """Outputs of a model inside, which holds them in a container of its own."""
-    return case.but(within=draw(st.sampled_from(get_args(Within)[1:])))
+    kind = draw(st.sampled_from(get_args(Within)[1:]))
+    if draw(st.integers(0, 2)) < 2:
+        return case.but(within=kind)
+    return without_names(case.but(within=kind, direct=True))
 
 
 def chained(draw: Draw, case: Case) -> Case:

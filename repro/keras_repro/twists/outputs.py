@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from keras_repro.case import ByName, Case, Form, InOrder, Like, Nest, One, is_dict
+from keras_repro.oracle import CONSTANTS
 from keras_repro.twists.base import Draw, without_names
 
 
@@ -41,7 +42,8 @@ def nested(draw: Draw, case: Case) -> Case:
             values = given.values
         if field in ("targets", "sample_weight", "before", "loss_weights") and None in values:
             return given
-        return Like(tuple(values), draw(st.booleans()), draw(st.integers(0, 5)) == 5)
+        dicts = draw(st.sampled_from(("the same", "the same", "the same", "dict", "OrderedDict")))
+        return Like(tuple(values), draw(st.booleans()), draw(st.integers(0, 5)) == 5, dicts)
 
     forms = {field: like(given, field) for field, given in case.forms()}
     return case.but(outputs=outputs, container="nested", nest=nest, **forms)
@@ -79,6 +81,9 @@ def permuted_layers(draw: Draw, case: Case) -> Case:
     if not is_dict(case.container) or len(case.outputs) == 1:
         return case
     layers = draw(st.permutations(case.names))
+    if draw(st.booleans()):
+        # One of them bears a name of its own, and so no layer that of some other key.
+        layers[draw(st.integers(0, len(layers) - 1))] = "z_own"
     outputs = [replace(o, layer=name) for o, name in zip(case.outputs, layers, strict=True)]
     return case.but(outputs=tuple(outputs))
 
@@ -120,7 +125,8 @@ def shared(draw: Draw, case: Case) -> Case:
         return case
     what = draw(st.sampled_from(("one layer", "one tensor")))
     first, last = case.outputs[0], case.outputs[-1]
-    predicts = first.predicts if what == "one tensor" else last.predicts
+    own = CONSTANTS[len(case.outputs)].predicts[-1]
+    predicts = first.predicts if what == "one tensor" else own
     last = replace(last, width=first.width, predicts=predicts)
     changed = case.but(shared=what, outputs=(*case.outputs[:-1], last))
     return without_names(changed)
