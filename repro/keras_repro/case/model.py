@@ -329,6 +329,8 @@ class Case:
             raise ValueError(f"trip: a model that was exported has no {self.entry}")
         if self.before is None and self.earlier != "the same":
             raise ValueError("earlier: no call is made before")
+        if self.data != "arrays" and self.earlier not in ("the same", "fit", "evaluate"):
+            raise ValueError(f"earlier: {self.earlier} takes arrays alone")
         if self.data != "arrays" and self.entry not in LOOPS:
             raise ValueError(f"data: {self.entry} takes arrays alone")
         if self.data == "PyDataset of lists" and self.predicting:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 
@@ -21,7 +21,7 @@ from keras_bisect.probe.prober import Prober
 from keras_repro.find.draw import batches, fitting
 from keras_repro.find.facts import Facts, facts
 from keras_repro.find.kept import Kept
-from keras_repro.find.model import Budget, Found, Searched
+from keras_repro.find.model import Budget, Finding, Found, Searched
 from keras_repro.find.runs import Runs
 from keras_repro.find.seen import Memory, Seen, Shown, with_tree
 from keras_repro.find.settle import Settling
@@ -66,6 +66,15 @@ def search(
             it is the `fault` of what is returned.
     """
     return _Search(prober, source, trees, budget, listener, kept, against, light).run(seed)
+
+
+def _told_apart(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings without those whose case is another's: its trees fail each in its own way."""
+    cases: set[AnyCase] = set()
+    for finding in findings:
+        if isinstance(finding.case, TreeCase) or finding.case not in cases:
+            yield finding
+        cases.add(finding.case)
 
 
 class _Search:
@@ -126,6 +135,7 @@ class _Search:
         # What is left of a failure when it is small may break other rules than it did.
         wanted = [finding for finding in findings if self._budget.wants(finding.reading)]
         wanted.sort(key=lambda finding: finding.order)
+        wanted = list(_told_apart(wanted))
         if self._kept is not None:
             for finding in wanted:
                 self._kept.add(finding.case)

@@ -65,6 +65,8 @@ class Fault:
         """The fault in words, one sentence an output."""
         if self.how == "other container":
             return tuple(f"{what} is in another container than before" for what, _ in self.went)
+        if self.how == "not loaded":
+            return tuple(f"the weights of output {o!r} were not loaded" for o, _ in self.went)
         if self.how == "other number":
             return ("the model has more weights, or fewer, than before",)
         if self.how == "lost":
@@ -149,6 +151,9 @@ def fault(
     went: tuple[tuple[str, str | None], ...] = (),
 ) -> Fault:
     """Return the fault of a component, with the rule that it breaks and the forms it concerns."""
+    loaded = case.trip == "weights" and component == "prediction"
+    if loaded and how != "not loaded" and went:
+        how = "other order"  # whichever it is hangs on the names alone
     rule = {
         "target": target_rule(case),
         "metric target": target_rule(case),
@@ -178,6 +183,8 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
     outputs = {"dict": "dict outputs", "nested": "nested outputs"}.get(
         "dict" if is_dict(case.container) else case.container, "list outputs"
     )
+    if component == "prediction" and case.trip == "weights":
+        return f"layers in a {case.heads}"
     if how in ("other container", "other number"):
         return "after a round trip"
     if case.inner and component == "total":

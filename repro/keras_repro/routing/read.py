@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import combinations
 from typing import Final
 
 from keras_repro.case import Case, One
@@ -93,7 +94,17 @@ def _weights_faults(
         ]
         if _as_wired(moved, observed):
             return faults_of(case, wires, ("prediction",), (order,))
+    for size in range(1, len(wires) + 1 if case.trip == "weights" else 1):
+        for left in combinations(wires, size):
+            moved = [replace(wire, predicts=0.0) if wire in left else wire for wire in wires]
+            if _as_wired(moved, observed):
+                return (_not_loaded(case, left),)
     return ()
+
+
+def _not_loaded(case: Case, left: Sequence[Wire]) -> Fault:
+    """The fault of weights that are as they were before they were loaded: zero."""
+    return fault(case, "prediction", "not loaded", tuple((wire.name, None) for wire in left))
 
 
 def _as_wired(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
@@ -141,6 +152,11 @@ def _prediction_faults(
     order = found(0.0)
     if order is not None:
         return faults_of(case, wires, ("prediction",), (order,))
+    if case.trip == "weights":
+        left = [wire for wire in wires if observed.get(wire.name) == 0.0]
+        rest = (wire for wire in wires if wire not in left)
+        if left and all(_close(observed.get(one.name, math.nan), one.predicts) for one in rest):
+            return (_not_loaded(case, left),)
     for shift, how, went in feedings(case):
         if found(shift) == tuple(range(len(wires))):
             return (fault(case, "input", how, went),)
