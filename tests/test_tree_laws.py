@@ -47,6 +47,13 @@ def fields_backwards(node: Any) -> Entries:
     return right_order(node)[::-1] if hasattr(node, "_fields") else right_order(node)
 
 
+def _alike(one: Any, other: Any) -> bool:
+    """Whether two containers have the same entries, and are of one kind, or both dicts."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return set(one) == set(other)
+    return type(one) is type(other) and len(one) == len(other)
+
+
 @dataclass
 class World:
     """`keras.tree` with the order in which each of its functions goes through a container."""
@@ -147,8 +154,9 @@ class World:
     def map_structure_up_to(self, shallow: Any, function: Callable[..., Any], *deep: Any) -> Any:
         if not isinstance(shallow, NESTED):
             return function(*deep)
-        if not all(isinstance(other, NESTED) for other in deep):
-            raise ValueError("shallower")
+        for other in deep:
+            if not isinstance(other, NESTED) or not _alike(shallow, other):
+                raise ValueError("shallower, or another structure")
         children = dict(self.up_to(shallow))
         placed = {}
         for (key, _), other in zip(right_order(shallow), children, strict=True):
@@ -159,10 +167,8 @@ class World:
     def assert_same_structure(self, one: Any, other: Any) -> None:
         if not isinstance(one, NESTED) or not isinstance(other, NESTED):
             same = isinstance(one, NESTED) == isinstance(other, NESTED)
-        elif isinstance(one, dict) and isinstance(other, dict):
-            same = set(one) == set(other)
         else:
-            same = type(one) is type(other) and len(one) == len(other)
+            same = _alike(one, other)
         if not same:
             raise ValueError("another structure")
         if isinstance(one, NESTED):

@@ -11,12 +11,20 @@ reading take it from there. Public: `CHECKS`, `HAS_PATHS`, `checks_of`, `said_si
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from functools import lru_cache
 
+from keras_repro.trees.answers import (
+    indexed,
+    leaves,
+    met,
+    refused,
+    replaced,
+    shaped,
+    tuples,
+    visited,
+)
 from keras_repro.trees.case import (
     UNNAMED,
-    Kind,
     Node,
     Tree,
     TreeCase,
@@ -29,90 +37,22 @@ from keras_repro.trees.check import (
     ACCEPTS,
     TYPE_ERROR,
     VALUE_ERROR,
-    Answer,
     Check,
     Name,
-    Paths,
     Value,
     Word,
 )
 from keras_repro.trees.structures import (
     deep,
-    entries,
-    flattened,
     leafy,
     longer,
+    more,
     regrouped,
     renamed,
     retyped,
 )
 
 __all__ = ["CHECKS", "HAS_PATHS", "checks_of", "said_since"]
-
-# -- answers -------------------------------------------------------------------------------
-
-
-def _leaves(tree: Tree) -> Answer:
-    return Value(Node("list", tuple(leaf for _, leaf in flattened(tree))))
-
-
-def _met(count: int, other: Callable[[Tree], Tree]) -> Callable[[Tree], Answer | None]:
-    """Leaf meets leaf, if `other` makes another structure of this one."""
-
-    def answer(tree: Tree) -> Answer | None:
-        if other(tree) == tree and other is not reordered:
-            return None
-        return Value(map_leaves(lambda leaf: Node("tuple", (leaf,) * count), tree))
-
-    return answer
-
-
-def _refused(
-    other: Callable[[Tree], Tree], word: Word = VALUE_ERROR
-) -> Callable[[Tree], Answer | None]:
-    return lambda tree: word if other(tree) != tree else None
-
-
-def _tuples(tree: Tree) -> Tree:
-    if not isinstance(tree, Node):
-        return tree
-    kind: Kind = "tuple" if tree.kind == "list" else tree.kind
-    return Node(kind, tuple(map(_tuples, tree.children)), tree.keys)
-
-
-def _visited(tree: Tree, top_down: bool) -> Answer:
-    def parts(tree: Tree) -> Iterator[Tree]:
-        if top_down:
-            yield tree
-        if isinstance(tree, Node):
-            for _, child in entries(tree):
-                yield from parts(child)
-        if not top_down:
-            yield tree
-
-    return Value(Node("list", tuple(parts(tree))))
-
-
-def _replaced(tree: Tree, leaf: int | None) -> Answer | None:
-    if 1 not in leaves_as_written(tree):
-        return None
-    return Value(map_leaves(lambda old: leaf if old == 1 else old, tree))
-
-
-def _shaped(tree: Tree) -> Answer | None:
-    # An empty tuple is a shape, too; of a list the documentation does not say it.
-    if any(
-        not node.children and node.kind in ("list", "tuple", "namedtuple") for node in nodes(tree)
-    ):
-        return None
-    return Value(map_leaves(lambda leaf: Node("list", (leaf, None)), tree))
-
-
-def _indexed(tree: Tree) -> Answer | None:
-    if all(node.kind != "namedtuple" for node in nodes(tree)):
-        return None
-    return Paths(tuple(path for path, _ in flattened(tree)))
-
 
 HAS_PATHS = 'hasattr(tree, "flatten_with_path")'
 HAS_NONE = '"none_is_leaf" in tree.map_structure.__code__.co_varnames'
@@ -122,7 +62,7 @@ WITH_PATH = "tree.flatten_with_path(structure)"
 
 # In the order in which a script asks: a run that ends early has answered the first ones.
 CHECKS: tuple[Check, ...] = (
-    Check("T2", "flatten(structure)", "flat", _leaves, "leaves", since="3.8"),
+    Check("T2", "flatten(structure)", "flat", leaves, "leaves", since="3.8"),
     Check(
         "T3",
         "flatten(reordered)",
@@ -162,14 +102,14 @@ CHECKS: tuple[Check, ...] = (
         "T5.order",
         "map_structure(pair, structure, reordered)",
         f"tree.map_structure({PAIR}, structure, reordered)",
-        _met(2, reordered),
+        met(2, reordered),
         "pairs",
     ),
     Check(
         "T5.kinds",
         "map_structure(pair, structure, regrouped)",
         f"tree.map_structure({PAIR}, structure, regrouped)",
-        _met(2, regrouped),
+        met(2, regrouped),
         "pairs",
         since="3.8",
     ),
@@ -177,7 +117,7 @@ CHECKS: tuple[Check, ...] = (
         "T5.three",
         "map_structure(triple, structure, reordered, regrouped)",
         f"tree.map_structure({PAIR}, structure, reordered, regrouped)",
-        _met(3, regrouped),
+        met(3, regrouped),
         "pairs",
         since="3.8",
     ),
@@ -197,7 +137,7 @@ CHECKS: tuple[Check, ...] = (
         "T5.other",
         "map_structure(pair, structure, longer)",
         f"said(lambda: tree.map_structure({PAIR}, structure, longer))",
-        _refused(longer),
+        refused(longer),
         since="3.8",
     ),
     Check(
@@ -227,7 +167,7 @@ CHECKS: tuple[Check, ...] = (
         "T4.index",
         "flatten_with_path(structure), paths",
         f"[path for path, _ in {WITH_PATH}]",
-        _indexed,
+        indexed,
         "other",
         HAS_PATHS,
     ),
@@ -251,7 +191,28 @@ CHECKS: tuple[Check, ...] = (
         "T6.shallow",
         "map_structure_up_to(deep, f, structure)",
         "said(lambda: tree.map_structure_up_to(deep, lambda leaf: leaf, structure))",
-        _refused(deep),
+        refused(deep),
+        since="3.8",
+    ),
+    Check(
+        "T6.type",
+        "map_structure_up_to(structure, f, retyped)",
+        "said(lambda: tree.map_structure_up_to(structure, lambda n: n, retyped))",
+        refused(retyped),
+        since="3.8",
+    ),
+    Check(
+        "T6.more",
+        "map_structure_up_to(structure, f, more)",
+        "said(lambda: tree.map_structure_up_to(structure, lambda n: n, more))",
+        refused(more),
+        since="3.8",
+    ),
+    Check(
+        "T6.fewer",
+        "map_structure_up_to(more, f, structure)",
+        "said(lambda: tree.map_structure_up_to(more, lambda n: n, structure))",
+        refused(more),
         since="3.8",
     ),
     Check(
@@ -265,26 +226,38 @@ CHECKS: tuple[Check, ...] = (
         "T7.type",
         "assert_same_structure(structure, retyped)",
         "said(lambda: tree.assert_same_structure(structure, retyped))",
-        _refused(retyped),
+        refused(retyped),
         since="3.8",
     ),
     Check(
         "T7.key",
         "assert_same_structure(structure, renamed)",
         "said(lambda: tree.assert_same_structure(structure, renamed))",
-        _refused(renamed),
+        refused(renamed),
     ),
     Check(
         "T7.longer",
         "assert_same_structure(structure, longer)",
         "said(lambda: tree.assert_same_structure(structure, longer))",
-        _refused(longer),
+        refused(longer),
     ),
     Check(
         "T7.shorter",
         "assert_same_structure(longer, structure)",
         "said(lambda: tree.assert_same_structure(longer, structure))",
-        _refused(longer),
+        refused(longer),
+    ),
+    Check(
+        "T7.more",
+        "assert_same_structure(structure, more)",
+        "said(lambda: tree.assert_same_structure(structure, more))",
+        refused(more),
+    ),
+    Check(
+        "T7.fewer",
+        "assert_same_structure(more, structure)",
+        "said(lambda: tree.assert_same_structure(more, structure))",
+        refused(more),
     ),
     Check(
         "T7.paths",
@@ -298,7 +271,7 @@ CHECKS: tuple[Check, ...] = (
         "T7.paths-type",
         "assert_same_paths(structure, retyped)",
         "said(lambda: tree.assert_same_paths(structure, retyped))",
-        _refused(retyped, ACCEPTS),
+        refused(retyped, ACCEPTS),
         "other",
         HAS_PATHS,
     ),
@@ -306,7 +279,7 @@ CHECKS: tuple[Check, ...] = (
         "T7.paths-key",
         "assert_same_paths(structure, renamed)",
         "said(lambda: tree.assert_same_paths(structure, renamed))",
-        _refused(renamed),
+        refused(renamed),
         "other",
         HAS_PATHS,
     ),
@@ -314,7 +287,15 @@ CHECKS: tuple[Check, ...] = (
         "T7.paths-longer",
         "assert_same_paths(structure, longer)",
         "said(lambda: tree.assert_same_paths(structure, longer))",
-        _refused(longer),
+        refused(longer),
+        "other",
+        HAS_PATHS,
+    ),
+    Check(
+        "T7.paths-more",
+        "assert_same_paths(structure, more)",
+        "said(lambda: tree.assert_same_paths(structure, more))",
+        refused(more),
         "other",
         HAS_PATHS,
     ),
@@ -328,7 +309,7 @@ CHECKS: tuple[Check, ...] = (
         "T8.tuples",
         "lists_to_tuples(structure)",
         "tree.lists_to_tuples(structure)",
-        lambda tree: Value(_tuples(tree)),
+        lambda tree: Value(tuples(tree)),
         "structure",
         since="3.8",
     ),
@@ -343,26 +324,26 @@ CHECKS: tuple[Check, ...] = (
         "T8.down",
         "traverse(see, structure)",
         "seen(top_down=True)",
-        lambda tree: _visited(tree, True),
+        lambda tree: visited(tree, True),
     ),
     Check(
         "T8.up",
         "traverse(see, structure, top_down=False)",
         "seen(top_down=False)",
-        lambda tree: _visited(tree, False),
+        lambda tree: visited(tree, False),
     ),
     Check(
         "T8.replaced",
         "traverse(replace 1 by 0, structure)",
         "tree.traverse(lambda part: 0 if part == 1 else None, structure)",
-        lambda tree: _replaced(tree, 0),
+        lambda tree: replaced(tree, 0),
         "structure",
     ),
     Check(
         "T8.to-none",
         "traverse(replace 1 by None, structure)",
         "tree.traverse(gone, structure)",
-        lambda tree: _replaced(tree, None),
+        lambda tree: replaced(tree, None),
         "structure",
         HAS_MAP_TO_NONE,
         since="3.8",
@@ -371,7 +352,7 @@ CHECKS: tuple[Check, ...] = (
         "T8.shapes",
         "map_shape_structure(list, shapes)",
         "tree.map_shape_structure(list, shapes)",
-        _shaped,
+        shaped,
         "structure",
         since="3.8",
     ),

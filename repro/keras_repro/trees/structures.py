@@ -27,6 +27,7 @@ __all__ = [
     "flattened",
     "leafy",
     "longer",
+    "more",
     "regrouped",
     "renamed",
     "retyped",
@@ -104,6 +105,20 @@ def longer(tree: Tree) -> Tree:
     return map_leaves(lambda leaf: Node("list", (leaf,)) if leaf == leaves[-1] else leaf, tree)
 
 
+def more(tree: Tree) -> Tree:
+    """The last container has one entry more: another structure, other paths."""
+
+    def add(node: Node) -> Node:
+        children = (*node.children, 0)
+        if node.kind not in DICTS:
+            return replace(node, children=children)
+        numbers = [key for key in node.keys if isinstance(key, int)]
+        key: Key = max(numbers) + 1 if numbers else "zz"
+        return replace(node, children=children, keys=(*node.keys, key))
+
+    return _last(tree, lambda node: node.kind != "namedtuple" and leafy(node), add)
+
+
 def deep(tree: Tree) -> Tree:
     """Every leaf is a list that holds it."""
     return map_leaves(lambda leaf: Node("list", (leaf,)), tree)
@@ -121,6 +136,7 @@ DATA: dict[str, Callable[[Tree], Tree]] = {
     "retyped": retyped,
     "renamed": renamed,
     "longer": longer,
+    "more": more,
     "deep": deep,
     "shapes": shapes,
 }
