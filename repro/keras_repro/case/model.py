@@ -400,6 +400,11 @@ class Case:
         return self.entry in PREDICTIONS
 
     @property
+    def compiled_twice(self) -> bool:
+        """Whether it was compiled, for another loss and with other metrics, before."""
+        return self.before is not None and self.earlier == "another compile"
+
+    @property
     def rows(self) -> tuple[int, ...]:
         """How many rows each batch has."""
         return (2,) * (self.batches - self.short) + (1,) * self.short

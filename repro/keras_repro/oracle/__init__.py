@@ -16,6 +16,7 @@ from keras_repro.oracle.numbers import (
     Expectation,
     Wire,
     expected,
+    named,
     reports_each,
     wiring,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "leeway",
     "loss_rules",
     "metric_rules",
+    "named",
     "number",
     "promised",
     "reports_each",

@@ -93,7 +93,8 @@ def _context(case: Case) -> Iterator[str]:
         yield "R26" if case.trip == "weights" else "R20"
     if case.inner:
         yield "R28"
-    if case.before is not None or case.data != "arrays" or case.jit:
+    called_before = case.before is not None and case.earlier != "another compile"
+    if called_before or case.data != "arrays" or case.jit:
         yield "R19"
     if case.batches > 1 or case.entry in ("validation", "compute_loss"):
         yield "R19"

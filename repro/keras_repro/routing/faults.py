@@ -69,6 +69,8 @@ class Fault:
             return tuple(f"the weights of output {o!r} were not loaded" for o, _ in self.went)
         if self.how == "other number":
             return ("the model has more weights, or fewer, than before",)
+        if self.how == "kept":
+            return ("metrics of the `compile` before are reported still",)
         if self.how == "lost":
             return ("the compiled model inside does not report its own loss and metrics",)
         if self.component == "reported loss" and not self.went:

@@ -269,8 +269,12 @@ def _sample(wires: Sequence[Wire], index: int) -> float | None:
 def _metric_faults(
     case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
 ) -> tuple[Fault, ...]:
-    if case.entry == "compute_loss" or (case.metrics or case.weighted_metrics) is None:
+    if case.entry == "compute_loss":
         return ()
+    if (case.metrics or case.weighted_metrics) is None:
+        kept = any(name.endswith("mae") for name in observed)
+        kept = kept and case.compiled_twice
+        return (fault(case, "metric", "kept"),) if kept else ()
     many = len(wires) > 1
     reported = {
         name: value

@@ -25,6 +25,7 @@ How = Literal[
     "other container",
     "other number",
     "not loaded",
+    "kept",
     "lost",
     "weighted",
     "doubled",
@@ -34,9 +35,9 @@ How = Literal[
 """`closed up`: each None of a list was dropped, and what stood behind it moved up. `inner
 model`: the number is that of a compiled model inside. `other container`: what held the inputs, or
 the outputs, is another thing than before; `other number`: there are more or fewer of them. `not
-loaded`: weights are what they were before. `lost`: a model inside reports its own no more.
-`weighted`: the loss of each output was multiplied by its weight. `doubled`: what no output has was
-reported, too. `not refused`: what must be was not."""
+loaded`: weights are what they were before. `kept`: it is of an earlier `compile`. `lost`: a model
+inside reports its own no more. `weighted`: the loss of each output was multiplied by its weight.
+`doubled`: what no output has was reported, too. `not refused`: what must be was not."""
 
 Order = tuple[int, ...]
 """Whose share each output was given: output i was given that of output order[i]."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from keras_repro.case import SLICED, ByName, Case, Entry, Form, InOrder, Like, One, is_dict
-from keras_repro.oracle import KEPT, LATER, REFUSED, expected, reports_each
+from keras_repro.oracle import KEPT, LATER, REFUSED, expected, named, reports_each
 from keras_repro.script.forms import given
 from keras_repro.script.layout import After, Node, call, dictionary, listed, literal, statement
 
@@ -105,7 +105,7 @@ def call_lines(case: Case, indent: int) -> Iterator[str]:
         yield f'{margin}observed = {{"loss": float(loss)}}\n'
         return
     method = METHODS.get(case.entry, case.entry)
-    if case.before is not None and case.earlier != "another compile":
+    if case.before is not None and not case.compiled_twice:
         earlier = _given_targets(case, case.before)
         other = method if case.earlier == "the same" else case.earlier
         yield statement("", call(f"model.{other}", *_passed(case, earlier, other)), indent)
@@ -141,9 +141,15 @@ def call_lines(case: Case, indent: int) -> Iterator[str]:
 
 def compiled_before(case: Case, indent: int) -> Iterator[str]:
     """The statements of a model that is compiled for another loss, and evaluated, before."""
-    if case.before is None or case.earlier != "another compile":
+    if case.before is None or not case.compiled_twice:
         return
-    parts = ['loss="mse"', *(["run_eagerly=True"] if case.eager else [])]
+    parts: list[Node | str] = ['loss="mse"']
+    if len(case.outputs) == 1:
+        parts.append('metrics=["mae"]')
+    elif named(case) and case.nest is None:
+        by_name = dictionary((name, '["mae"]') for name in case.names)
+        parts.append(After("metrics=", by_name))
+    parts += ["run_eagerly=True"] if case.eager else []
     yield statement("", call("model.compile", *parts), indent)
     targets = _given_targets(case, case.before)
     made = call("model.evaluate", _features(case), targets, "verbose=0")
