@@ -303,6 +303,86 @@ def test_left_out_losses_and_weights_are_named() -> None:
     assert one.sentences == ("the weight of output 'a' was not used",)
 
 
+EACH = replace(FOUNDING, entry="each loss")
+"""The losses of both outputs: 36 and 9."""
+
+
+@pytest.mark.parametrize(
+    "observed, signature, rule",
+    [
+        ({"loss": 45.0}, "reported loss: left out", "R23"),
+        ({"loss": 45.0, "a_loss": 9.0}, "reported loss: left out", "R23"),
+        ({"b_loss": 36.0, "a_loss": 9.0, "a_loss_1": 9.0}, "reported loss: doubled", "R23"),
+        ({"loss": 45.0, "b_loss": 9.0, "a_loss": 36.0}, "name: other order", "R23"),
+    ],
+)
+def test_each_loss_is_reported_once(observed: dict[str, float], signature: str, rule: str) -> None:
+    """Lost: half of the losses could be missing from a log, and the total be right."""
+    found = read(EACH, observed)
+    assert found.right is False and rule in found.rules
+    assert any(fault.signature.startswith(signature) for fault in found.faults), found
+    assert read(EACH, {"loss": 45.0, "b_loss": 36.0, "a_loss": 9.0}).right
+
+
+def test_a_loss_that_is_reported_weighted_is_told_from_a_wrong_one() -> None:
+    """Lost: 3.5.0 would seem to compute what it only multiplied (R6)."""
+    case = replace(EACH, loss_weights=InOrder((2.0, 5.0)))
+    found = read(case, {"loss": 117.0, "b_loss": 72.0, "a_loss": 45.0})
+    assert found.signature.startswith("reported loss: weighted")
+    assert found.rules == ("R6",)
+    assert read(case, {"loss": 117.0, "b_loss": 36.0, "a_loss": 9.0}).right
+
+
+def test_a_loss_without_a_name_is_missed_all_the_same() -> None:
+    """Lost: two outputs of one layer have one name, and only the last loss would be in the log."""
+    case = replace(EACH, shared="one layer", loss=One("mse"), targets=InOrder((3.0, 4.0)))
+    assert [one.name for one in expected(case)] == ["loss 1", "loss 2"]
+    assert read(case, {"loss 1": 36.0}).signature == "reported loss: left out (list outputs)"
+    assert read(case, {"loss 1": 9.0, "loss 2": 36.0}).right
+    assert not read(case, {"loss 1": 36.0, "loss 2": 36.0}).right
+
+
+def test_some_losses_are_not_reported_and_others_are() -> None:
+    """Lost: a release that reports none of them is right (3.4.1), one that forgets some is not."""
+    assert read(FOUNDING, {"loss": 45.0}).right
+    found = read(FOUNDING, {"loss": 45.0, "a_loss": 9.0})
+    assert found.sentences == ("the loss of output 'b' is not reported",)
+
+
+def test_metrics_of_an_earlier_compile_are_told() -> None:
+    """Lost: nobody asks for them, so nobody would see that they are there."""
+    twice = replace(FOUNDING, before=FOUNDING.targets, earlier="another compile")
+    right = {"loss": 45.0, "b_loss": 36.0, "a_loss": 9.0}
+    assert read(twice, right).right
+    assert read(twice, right | {"a_mae": 3.0}).signature.startswith("metric: kept")
+
+
+def test_a_model_inside_that_lost_its_metrics_is_told() -> None:
+    """Lost: it is evaluated by itself long after the whole was compiled."""
+    case = replace(FOUNDING, inner=True, entry="evaluate inside")
+    assert read(case, {"loss": 1.0, "mae": 1.0}).right
+    assert read(case, {"loss": 0.0}).rules == ("R28",)
+
+
+@pytest.mark.parametrize("entry", ["call", "evaluate"])
+def test_weights_that_were_not_loaded_are_told_from_those_that_were_swapped(entry: str) -> None:
+    """Lost: a layer that nobody tracks would be "unexplained" in every container anew."""
+    case = replace(
+        FOUNDING,
+        model="subclass",
+        heads="dict",
+        trip="weights",
+        targets=InOrder((3.0, 4.0)),
+        loss=One("mse"),
+    )
+    if entry == "call":
+        case = replace(case, entry="call", loss=None, targets=None)
+    lost = {"a": 0.0, "b": 9.0} if entry == "call" else {"loss": 36.0 + 16.0}
+    assert read(case, lost).signature == "prediction: not loaded (layers in a dict)"
+    swapped = {"a": 9.0, "b": 1.0} if entry == "call" else {"loss": 4.0 + 25.0}
+    assert read(case, swapped).signature == "prediction: other order (layers in a dict)"
+
+
 @pytest.mark.parametrize(
     "one, other",
     [

@@ -1,5 +1,6 @@
 """Keras: nested outputs, tuple inputs fed a defaultdict with a None, nested loss,
-nested weighted metrics, nested targets, one sample weights, after save.
+nested weighted metrics, nested targets, one sample weights, after another call,
+after save.
 """
 
 import os
