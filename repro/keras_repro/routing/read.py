@@ -201,8 +201,12 @@ def _reported_faults(
     if case.entry == "compute_loss" or not reports_each(case):
         return ()
     want = {f"{wire.name}_loss": wire for wire in wires if wire.loss}
-    told = {name: value for name, value in observed.items() if name.endswith("_loss")}
     each = case.entry == "each loss"
+    told = {
+        name: value
+        for name, value in observed.items()
+        if name.endswith("_loss") or (each and name != "loss")
+    }
     missing = tuple((wire.name, None) for name, wire in want.items() if name not in told)
     if missing and (told or each):
         return (fault(case, "reported loss", "left out", missing),)
