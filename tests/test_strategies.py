@@ -32,7 +32,7 @@ from keras_repro.case import (
 )
 from keras_repro.oracle import doubts, leeway, promised, wiring
 from keras_repro.strategies import cases
-from keras_repro.twists import ARGUMENTS, MODELS, TWISTS, USES, Twist
+from keras_repro.twists import ARGUMENTS, MODELS, TWISTS, USES, Twist, held_layers
 
 SEARCH = settings(max_examples=3000, database=None, deadline=None)
 
@@ -213,6 +213,7 @@ def test_every_choice_of_every_dimension_is_drawn() -> None:
     """Lost: a kind of container, data or round trip that is drawn no more is searched by nobody."""
     drawn = _drawn(2000, cases()) + _drawn(1000, cases(first=(MODELS, USES)))
     drawn += _drawn(1000, cases(first=(ARGUMENTS, ARGUMENTS)))
+    drawn += _drawn(500, cases(first=((held_layers,),)))
     for name, choices in (
         ("container", Container),
         ("entry", Entry),

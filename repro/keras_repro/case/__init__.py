@@ -21,6 +21,7 @@ from keras_repro.case.forms import (
 )
 from keras_repro.case.model import (
     BY_KEY,
+    LEVEL,
     PREDICTIONS,
     SLICED,
     Architecture,
@@ -42,6 +43,7 @@ from keras_repro.case.model import (
 
 __all__ = [
     "BY_KEY",
+    "LEVEL",
     "PREDICTIONS",
     "SCHEMA",
     "SLICED",

@@ -17,6 +17,7 @@ from keras_repro.case.forms import ByName, Form, InOrder, Like, Lists, Nest, is_
 
 __all__ = [
     "BY_KEY",
+    "LEVEL",
     "PREDICTIONS",
     "SLICED",
     "Architecture",
@@ -51,6 +52,7 @@ Entry = Literal[
     "evaluate inside",
     "validation",
     "compute_loss",
+    "compute_metrics",
     "call",
     "predict",
     "predict_on_batch",
@@ -65,6 +67,8 @@ PREDICTIONS: Final = ("call", "predict", "predict_on_batch", "symbolic call", "f
 """The entries that are given no targets, and whose numbers are the predictions."""
 SLICED: Final = ("arrays", "dataset")
 """The kinds of data that are cut into batches by Keras, or by TensorFlow."""
+LEVEL: Final = ("compute_loss", "compute_metrics")
+"""The entries that go past all data and steps, straight to what was compiled: they cost least."""
 UNTRAINED: Final[Mapping[str, Entry]] = {
     "fit": "evaluate",
     "validation": "evaluate",
@@ -345,6 +349,8 @@ class Case:
                 )
             if isinstance(given, Like) and self.nest is None:
                 raise ValueError(f"{field}: the outputs are not nested")
+            if isinstance(given, Like) and given.dicts != "the same" and not self.holds_dicts:
+                raise ValueError(f"{field}: the outputs are nested in no dict")
         if self.beside != "nothing":
             from keras_repro.case.beside import changed
 
@@ -398,6 +404,14 @@ class Case:
     def predicting(self) -> bool:
         """Whether the numbers are predictions."""
         return self.entry in PREDICTIONS
+
+    @property
+    def holds_dicts(self) -> bool:
+        """Whether there is a dict in the nest of the outputs."""
+        nests = [self.nest] if self.nest is not None else []
+        for nest in nests:
+            nests += [entry for entry in nest.entries if isinstance(entry, Nest)]
+        return any(is_dict(nest.kind) for nest in nests)
 
     @property
     def compiled_twice(self) -> bool:

@@ -91,11 +91,12 @@ def _mixed() -> Any:
 
     from keras_repro.loosened import open_cases
     from keras_repro.strategies import cases
-    from keras_repro.twists import ARGUMENTS, INPUTS, MODELS, USES
+    from keras_repro.twists import ARGUMENTS, INPUTS, MODELS, USES, level
 
     shares: tuple[tuple[int, Any], ...] = (
         (2, cases(twists=())),
-        (3, cases(first=(ARGUMENTS, ARGUMENTS))),
+        (2, cases(first=(ARGUMENTS, ARGUMENTS))),
+        (2, cases(first=(ARGUMENTS, ARGUMENTS, (level,)))),
         (2, cases(first=(MODELS, USES))),
         (2, cases(first=(INPUTS, USES))),
         (1, cases(first=(ARGUMENTS, MODELS))),

@@ -17,7 +17,7 @@ import re
 from collections.abc import Iterator
 
 from keras_bisect.errors import UsageError
-from keras_repro.case import ByName, Case, InOrder, Inputs, Like, One, is_dict
+from keras_repro.case import LEVEL, ByName, Case, InOrder, Inputs, Like, One, is_dict
 from keras_repro.case.beside import changed
 from keras_repro.oracle.numbers import named, reports_each, tells_each, wiring
 from keras_repro.oracle.rules import extra_keys, nest_kinds, odd_dicts, partial
@@ -97,6 +97,8 @@ def _settled(case: Case) -> bool:
             return False
     if case.entry == "evaluate as list" and not _listed(case):
         return False
+    if case.entry == "compute_metrics" and not any(w.metrics or w.weighted for w in wires):
+        return False
     if case.entry == "each loss":
         # The loss of a single output is the total, and need not be told twice.
         several = sum(bool(wire.loss) for wire in wires) > 1
@@ -149,8 +151,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "a list in a batch"
     if case.joint:
         yield "one loss for a part of the outputs"
-    if case.entry == "compute_loss":
-        yield "compute_loss"
+    if case.entry in LEVEL:
+        yield case.entry
     if case.entry == "each loss":
         yield "the loss of each output"
     if case.inputs is not None and case.inputs.fed_none and case.entry != "call":

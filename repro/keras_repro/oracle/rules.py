@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from keras_repro.case import ByName, Case, Form, InOrder, Like, One, is_dict
+from keras_repro.case import LEVEL, ByName, Case, Form, InOrder, Like, One, is_dict
 
 __all__ = [
     "context_rules",
@@ -96,7 +96,7 @@ def _context(case: Case) -> Iterator[str]:
     called_before = case.before is not None and case.earlier != "another compile"
     if called_before or case.data != "arrays" or case.jit:
         yield "R19"
-    if case.batches > 1 or case.entry in ("validation", "compute_loss"):
+    if case.batches > 1 or case.entry in ("validation", *LEVEL):
         yield "R19"
     if extra_keys(case):
         yield "R24"

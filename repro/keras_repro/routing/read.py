@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import combinations
 from typing import Final
 
-from keras_repro.case import Case, One
+from keras_repro.case import LEVEL, Case, One
 from keras_repro.oracle import (
     FUNCTIONS,
     INSIDE,
@@ -56,7 +56,9 @@ def read(case: Case, observed: Mapping[str, float]) -> Routing:
     asked = (_loss_faults, _reported_faults)
     if case.entry == "each loss":
         asked = asked[::-1]
-    losses = asked[0](case, wires, observed) or asked[1](case, wires, observed)
+    losses: tuple[Fault, ...] = ()
+    if case.entry != "compute_metrics":
+        losses = asked[0](case, wires, observed) or asked[1](case, wires, observed)
     return Routing(losses + _metric_faults(case, wires, observed))
 
 
@@ -198,7 +200,7 @@ def _reported_faults(
     case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
 ) -> tuple[Fault, ...]:
     """The faults of what is reported of the loss of each output, beside the total."""
-    if case.entry == "compute_loss" or not reports_each(case):
+    if case.entry in LEVEL or not reports_each(case):
         return ()
     want = {f"{wire.name}_loss": wire for wire in wires if wire.loss}
     each = case.entry == "each loss"

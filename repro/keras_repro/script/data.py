@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from keras_repro.case import SLICED, ByName, Case, Entry, Form, InOrder, Like, One, is_dict
+from keras_repro.case import LEVEL, SLICED, ByName, Case, Entry, Form, InOrder, Like, One, is_dict
 from keras_repro.oracle import KEPT, LATER, REFUSED, expected, named, reports_each
 from keras_repro.script.forms import given
 from keras_repro.script.layout import After, Node, call, dictionary, listed, literal, statement
@@ -97,12 +97,17 @@ def call_lines(case: Case, indent: int) -> Iterator[str]:
     if case.predicting:
         yield from _prediction(case, indent)
         return
-    if case.entry == "compute_loss":
+    if case.entry in LEVEL:
         weight = ["sample_weight=w"] if case.sample_weight is not None else []
         yield statement("x = ", _features(case), indent)
         parts = ["x=x", "y=y", "y_pred=model(x)", *weight]
-        yield f"{margin}loss = model.compute_loss({', '.join(parts)})\n"
-        yield f'{margin}observed = {{"loss": float(loss)}}\n'
+        asked = f"model.{case.entry}({', '.join(parts)})"
+        if case.entry == "compute_loss":
+            yield f"{margin}loss = {asked}\n"
+            yield f'{margin}observed = {{"loss": float(loss)}}\n'
+            return
+        yield f"{margin}metrics = {asked}\n"
+        yield f"{margin}observed = {{name: float(value) for name, value in metrics.items()}}\n"
         return
     method = METHODS.get(case.entry, case.entry)
     if case.before is not None and not case.compiled_twice:

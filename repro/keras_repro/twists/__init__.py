@@ -29,7 +29,15 @@ from keras_repro.twists.arguments import (
     weighted_metrics,
 )
 from keras_repro.twists.base import SCOPE, Twist, runs, twisted
-from keras_repro.twists.calls import batches, call_before, compiled, data, other_entry, prediction
+from keras_repro.twists.calls import (
+    batches,
+    call_before,
+    compiled,
+    data,
+    level,
+    other_entry,
+    prediction,
+)
 from keras_repro.twists.models import (
     architecture,
     chained,
@@ -75,6 +83,7 @@ __all__ = [
     "inner",
     "inputs",
     "joint",
+    "level",
     "missing_key",
     "nested",
     "odd_keys",
@@ -159,7 +168,7 @@ ARGUMENTS: Final[tuple[Twist, ...]] = (
 )
 MODELS: Final[tuple[Twist, ...]] = (
     *(other_container, other_container, other_container),
-    *(within, within, held_layers, held_layers),
+    *(within, within, held_layers, held_layers, held_layers),
     *(optional, optional, inputs, inputs, nested, nested, nested, shared, shared),
     *(permuted_layers, odd_keys, chained, inner, architecture, auto),
 )

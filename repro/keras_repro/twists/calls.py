@@ -7,14 +7,26 @@ from typing import Any, get_args
 
 from hypothesis import strategies as st
 
-from keras_repro.case import PREDICTIONS, SLICED, Case, Data, Earlier, Form, InOrder, Like, One
+from keras_repro.case import (
+    LEVEL,
+    PREDICTIONS,
+    SLICED,
+    Case,
+    Data,
+    Earlier,
+    Form,
+    InOrder,
+    Like,
+    One,
+)
 from keras_repro.oracle import CONSTANTS
+from keras_repro.twists.arguments import weighted_metrics
 from keras_repro.twists.base import Draw, some_form, uncompiled
 
 
 def other_entry(draw: Draw, case: Case) -> Case:
     """Another way to get the same numbers."""
-    entries = ("validation", "evaluate as list", "compute_loss", "each loss", "evaluate inside")
+    entries = ("validation", "evaluate as list", *LEVEL, "each loss", "evaluate inside")
     entry = draw(st.sampled_from(entries))
     if entry == "evaluate inside":
         return case.but(entry=entry, inner=True)
@@ -22,9 +34,17 @@ def other_entry(draw: Draw, case: Case) -> Case:
         # Nothing else is looked at: weights of samples would count in it, and metrics stand beside.
         apart = ("metrics", "weighted_metrics", "sample_weight", "class_weight")
         return case.but(entry=entry, **dict.fromkeys(apart))
-    if entry == "compute_loss":
-        return case.but(entry=entry, metrics=None, weighted_metrics=None, eager=True)
-    return case.but(entry=entry)
+    return level(draw, case) if entry in LEVEL else case.but(entry=entry)
+
+
+def level(draw: Draw, case: Case) -> Case:
+    """What was compiled, asked without data and steps between: it costs a third."""
+    if case.predicting:
+        return case
+    if draw(st.booleans()):
+        return case.but(entry="compute_loss", metrics=None, weighted_metrics=None, eager=True)
+    found = case if case.metrics else weighted_metrics(draw, case)
+    return found.but(entry="compute_metrics", eager=True, data="arrays", batches=1, short=False)
 
 
 def prediction(draw: Draw, case: Case) -> Case:
@@ -71,7 +91,7 @@ def compiled(draw: Draw, case: Case) -> Case:
 
 def call_before(draw: Draw, case: Case) -> Case:
     """A call before the one that counts, perhaps another one, with its targets in any form."""
-    if case.predicting or case.entry in ("compute_loss", "validation") or case.data != "arrays":
+    if case.predicting or case.entry in (*LEVEL, "validation") or case.data != "arrays":
         return case
     earlier = draw(st.sampled_from(get_args(Earlier)))
     targets = CONSTANTS[len(case.outputs)].targets
