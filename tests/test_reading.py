@@ -14,7 +14,7 @@ from keras_bisect.errors import UsageError
 from keras_bisect.outcome import Ended, Loaded, Outcome, Raised
 from keras_bisect.verdict import Verdict, judge
 from keras_repro.case import ByName, Case, InOrder, One, Output
-from keras_repro.reading import AnyCase, CaseSignature, dump, explain, load, render
+from keras_repro.reading import AnyCase, CaseSignature, dump, explain, load, render, was_right
 from keras_repro.strategies import cases, tree_cases
 from keras_repro.trees.case import Node, TreeCase
 from test_case import FOUNDING
@@ -258,3 +258,16 @@ def test_a_single_value_and_a_list_have_no_table_of_names() -> None:
     assert (
         reading is not None and reading.signature == "total: unexplained (one loss, list outputs)"
     )
+
+
+@pytest.mark.parametrize(
+    "code, stdout, right",
+    [
+        (0, "'loss'  expected 45.0  observed 45.0\n", True),
+        (0, "Keras refuses it, and no rule says that it must not: KeyError('a')\n", False),
+        (1, "'loss'  expected 45.0  observed 29.0 <- wrong\n", False),
+    ],
+)
+def test_a_refusal_that_is_allowed_is_no_evidence(code: int, stdout: str, right: bool) -> None:
+    """Lost: a condition would say "no call before", where that is refused for its own sake."""
+    assert was_right(Outcome(Ended.EXIT, code, 0.1, stdout=stdout)) is right
