@@ -81,6 +81,8 @@ def _settled(case: Case) -> bool:
         return False
     if case.class_weight is not None and case.entry not in ("fit", "train_on_batch"):
         return False
+    if case.class_weight is not None and any(output.width > 1 for output in case.outputs):
+        return False  # a row of several numbers may be one class
     if case.refused:
         return _refused_alone(case)
     if isinstance(case.targets, One) and many:
@@ -90,6 +92,8 @@ def _settled(case: Case) -> bool:
     wires = wiring(case)
     if not any(wire.loss for wire in wires):
         return False
+    if case.before is not None:
+        wiring(case.but(targets=case.before))  # what is called before needs targets, too
     given: object
     for given in (case.metrics, case.weighted_metrics):
         unlike = isinstance(given, One) if many else isinstance(given, InOrder | Like)
