@@ -192,7 +192,8 @@ def test_find_on_a_folder(tmp_path: Path, empty: dict[str, str]) -> None:
     """Lost: whoever works on Keras could not search their own checkout, without a network."""
     build = tiny_keras(tmp_path / "build", "alphabet")
     run = keras_repro(
-        *("find", "--keras", f"path:{build.path}", "--first", "--tree", "optree", "--json"),
+        *("find", "--keras", f"path:{build.path}", "--first", "--only", "R11", "--json"),
+        *("--tree", "optree"),
         *("--offline", "--out", tmp_path / "hunts", "--exit-code"),
         **empty,
     )

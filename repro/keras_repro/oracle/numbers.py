@@ -17,6 +17,7 @@ from keras_repro.oracle.rules import (
     loss_rules,
     metric_rules,
     ordered,
+    report_rules,
     sample_rules,
     target_rules,
     weight_rules,
@@ -178,8 +179,7 @@ def expected(case: Case) -> tuple[Expectation, ...]:
 
 def _each_loss(case: Case, wires: Iterable[Wire]) -> Iterator[Expectation]:
     """The loss of each output; where it has no name, in the order of the numbers."""
-    weights = {"R6"} if case.loss_weights is not None else set()
-    rules = ordered(loss_rules(case), target_rules(case), context_rules(case), {"R23"}, weights)
+    rules = ordered(loss_rules(case), target_rules(case), context_rules(case), report_rules(case))
     with_loss = [wire for wire in wires if wire.loss]
     if reports_each(case):
         yield from (Expectation(f"{w.name}_loss", w.value, rules, True) for w in with_loss)

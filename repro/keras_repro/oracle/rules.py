@@ -16,6 +16,7 @@ __all__ = [
     "loss_rules",
     "metric_rules",
     "ordered",
+    "report_rules",
     "rules_of",
     "sample_rules",
     "target_rules",
@@ -31,6 +32,7 @@ def rules_of(case: Case) -> tuple[str, ...]:
         weight_rules(case),
         metric_rules(case),
         sample_rules(case),
+        report_rules(case),
         context_rules(case),
     )
 
@@ -67,6 +69,13 @@ def sample_rules(case: Case) -> set[str]:
     """Return the ids of the rules by which the weights of samples reach the outputs."""
     found = _pairing(case, case.sample_weight, one="R14", in_order="R14", by_name="R14")
     return found | ({"R15"} if case.class_weight is not None else set())
+
+
+def report_rules(case: Case) -> set[str]:
+    """Return the ids of the rules on what is reported of each output, where that is asked."""
+    if case.entry != "each loss":
+        return set()
+    return {"R23"} | ({"R6"} if case.loss_weights is not None else set())
 
 
 def context_rules(case: Case) -> set[str]:
