@@ -299,12 +299,35 @@ def test_a_form_that_no_rule_allows_may_be_refused(case: Case, form: str) -> Non
             PLAIN, entry="evaluate as list", metrics=ByName((("a", ("mae",)), ("b", ("mae",))))
         ),
         replace(PLAIN, class_weight=17.0, entry="evaluate"),
+        # A batch counts on from the call before.
+        replace(PLAIN, before=InOrder((3.0, 4.0), "tuple"), entry="test_on_batch"),
         replace(PLAIN, class_weight=17.0, entry="fit", metrics=InOrder((("mae",),) * 2)),
     ],
 )
 def test_what_nobody_promised_is_not_judged(case: Case) -> None:
     """Lost: a reading of our own would be held against Keras."""
     assert not promised(case)
+
+
+def test_a_row_of_several_numbers_may_be_one_class() -> None:
+    """Lost: weights of classes would be missed where the targets look like one-hot rows."""
+    alone = replace(
+        PLAIN,
+        outputs=(Output("a", 9.0),),
+        container="tensor",
+        targets=One(3.0),
+        loss=One("mse"),
+        class_weight=17.0,
+        entry="fit",
+    )
+    assert promised(alone)
+    assert not promised(replace(alone, outputs=(Output("a", 9.0, width=3),)))
+
+
+def test_a_call_before_without_its_targets_is_no_case() -> None:
+    """Lost: Keras would be blamed for refusing what lacks a target."""
+    with pytest.raises(UsageError, match="no target"):
+        promised(replace(PLAIN, before=ByName((("b", 3.0),))))
 
 
 def test_a_number_that_no_release_owes_is_not_expected() -> None:

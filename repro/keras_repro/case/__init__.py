@@ -5,10 +5,27 @@ of names, numbers and containers, and every number that Keras must report follow
 A container that the user writes keeps its order here, also where it is a dict: the order of the
 keys is what the bugs are about. Equality and hash are by value, order included.
 
-`forms` are the ways to pass something an output, `model` is the case itself, `document` its JSON,
-the boundary where a case is checked.
+`choices` are the kinds of things there are, `forms` the ways to pass something an output, `model`
+is the case itself, `document` its JSON, the boundary where a case is checked.
 """
 
+from keras_repro.case.choices import (
+    BY_KEY,
+    LEVEL,
+    PREDICTIONS,
+    SLICED,
+    Architecture,
+    Beside,
+    Container,
+    Data,
+    Earlier,
+    Entry,
+    Heads,
+    Shared,
+    Spelling,
+    Trip,
+    Within,
+)
 from keras_repro.case.document import SCHEMA, from_json, to_json
 from keras_repro.case.forms import (
     ByName,
@@ -19,27 +36,7 @@ from keras_repro.case.forms import (
     One,
     is_dict,
 )
-from keras_repro.case.model import (
-    BY_KEY,
-    LEVEL,
-    PREDICTIONS,
-    SLICED,
-    Architecture,
-    Beside,
-    Case,
-    Container,
-    Data,
-    Earlier,
-    Entry,
-    Heads,
-    Input,
-    Inputs,
-    Output,
-    Shared,
-    Spelling,
-    Trip,
-    Within,
-)
+from keras_repro.case.model import Case, Input, Inputs, Output
 
 __all__ = [
     "BY_KEY",

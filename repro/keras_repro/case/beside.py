@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
+from keras_repro.case.choices import Beside, Entry
 from keras_repro.case.forms import ByName, InOrder, Like
-from keras_repro.case.model import Beside, Case, Entry, Output
+from keras_repro.case.model import Case, Output
 
 __all__ = ["RULES_OF", "changed"]
 

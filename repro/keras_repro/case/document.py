@@ -17,24 +17,21 @@ from dataclasses import dataclass, fields
 from typing import Any, Final, NoReturn, get_args, get_type_hints
 
 from keras_bisect.errors import UsageError
-from keras_repro.case.forms import ByName, Dicts, Form, InOrder, Like, Lists, Nest, One, is_dict
-from keras_repro.case.model import (
+from keras_repro.case.choices import (
     Architecture,
     Beside,
-    Case,
     Container,
     Data,
     Earlier,
     Entry,
     Heads,
-    Input,
-    Inputs,
-    Output,
     Shared,
     Spelling,
     Trip,
     Within,
 )
+from keras_repro.case.forms import ByName, Dicts, Form, InOrder, Like, Lists, Nest, One, is_dict
+from keras_repro.case.model import Case, Input, Inputs, Output
 
 __all__ = ["SCHEMA", "from_json", "to_json"]
 

@@ -107,6 +107,13 @@ class Nest:
             else:
                 yield entry
 
+    def kinds(self) -> Iterator[Lists | Dicts]:
+        """Yield the kind of each container in it, its own first."""
+        yield self.kind
+        for entry in self.entries:
+            if isinstance(entry, Nest):
+                yield from entry.kinds()
+
     def paths(self) -> Iterator[tuple[str | int, ...]]:
         """Yield the keys and positions that lead to each output, in their order."""
         for place, entry in enumerate(self.entries):

@@ -3,142 +3,35 @@
 Every field after the first four has the plainest value as its default, so a plain case is short,
 and a field that is added makes no stored case another one.
 
-Public: `Case`, `Output`, `Input`, `Inputs`, and the choices: `Container`, `Entry`, `Data`,
-`Architecture`, `Trip`, `Heads`, `Shared`, `Within`, `Spelling`, `Beside`, `PREDICTIONS`.
+Public: `Case`, `Output`, `Input`, `Inputs`, `Metrics`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
+from keras_repro.case.choices import (
+    LOOPS,
+    PREDICTIONS,
+    SLICED,
+    UNTRAINED,
+    Architecture,
+    Beside,
+    Container,
+    Data,
+    Earlier,
+    Entry,
+    Heads,
+    Shared,
+    Spelling,
+    Trip,
+    Within,
+)
 from keras_repro.case.forms import ByName, Form, InOrder, Like, Lists, Nest, is_dict, only
 
-__all__ = [
-    "BY_KEY",
-    "LEVEL",
-    "PREDICTIONS",
-    "SLICED",
-    "Architecture",
-    "Beside",
-    "Case",
-    "Container",
-    "Data",
-    "Earlier",
-    "Entry",
-    "Heads",
-    "Input",
-    "Inputs",
-    "Metrics",
-    "Output",
-    "Shared",
-    "Spelling",
-    "Trip",
-    "Within",
-]
-
-Container = Literal[
-    "list", "tuple", "dict", "tensor", "OrderedDict", "defaultdict", "namedtuple", "nested"
-]
-"""How outputs or inputs are held; `tensor` is a single one in no container."""
-Entry = Literal[
-    "evaluate",
-    "fit",
-    "train_on_batch",
-    "test_on_batch",
-    "evaluate as list",
-    "each loss",
-    "evaluate inside",
-    "validation",
-    "compute_loss",
-    "compute_metrics",
-    "call",
-    "predict",
-    "predict_on_batch",
-    "symbolic call",
-    "function",
-]
-"""What is called. `validation` is `fit` with validation data, of which the numbers are read; `each
-loss` is `evaluate`, of which the losses of the outputs are read; `evaluate inside` is that of the
-compiled model inside, after the whole was evaluated; `function` is a `keras.Function`
-in the place of the model."""
-PREDICTIONS: Final = ("call", "predict", "predict_on_batch", "symbolic call", "function")
-"""The entries that are given no targets, and whose numbers are the predictions."""
-SLICED: Final = ("arrays", "dataset")
-"""The kinds of data that are cut into batches by Keras, or by TensorFlow."""
-LEVEL: Final = ("compute_loss", "compute_metrics")
-"""The entries that go past all data and steps, straight to what was compiled: they cost least."""
-UNTRAINED: Final[Mapping[str, Entry]] = {
-    "fit": "evaluate",
-    "validation": "evaluate",
-    "train_on_batch": "test_on_batch",
-}
-"""The entries that need gradients, and what gives the same numbers without."""
-LOOPS: Final = ("evaluate", "fit", "evaluate as list", "each loss", "validation", "predict")
-"""The entries that go through many batches, of any kind of data."""
-Earlier = Literal[
-    "the same", "fit", "evaluate", "train_on_batch", "test_on_batch", "another compile"
-]
-"""What is called before the call whose numbers count; `another compile` is an evaluation of the
-model compiled for another loss, before it is compiled anew."""
-Data = Literal["arrays", "dataset", "generator", "PyDataset", "PyDataset of lists", "DataLoader"]
-"""`DataLoader` is torch's, with whole batches as its items."""
-Architecture = Literal["functional", "functional subclass", "subclass", "sequential"]
-Trip = Literal[
-    "none",
-    "config",
-    "clone",
-    "save",
-    "export",
-    "weights",
-    "clone recursively",
-    "clone by call",
-    "clone compiled",
-]
-"""What the model goes through before it is used; all but `save` and `clone compiled` come before it
-is compiled."""
-Heads = Literal[
-    "list",
-    "dict",
-    "tuple",
-    "set",
-    "dict of lists",
-    "list of lists",
-    "lists that grow",
-    "list by assignment",
-    "deque",
-    "namedtuple",
-    "OrderedDict",
-    "defaultdict",
-    "dict by setdefault",
-]
-"""What holds the layers of a subclassed model; a dict is filled in another order to load them, and
-of sets one is taken that has another order."""
-BY_KEY: Final = (
-    *("dict", "set", "dict of lists", "OrderedDict", "defaultdict", "dict by setdefault"),
-)
-"""Of these, those that are filled in another order."""
-Within = Literal["nothing", "list", "dict", "OrderedDict"]
-"""What holds the outputs of a model inside, which become those of the whole one by one."""
-Shared = Literal["nothing", "one layer", "one tensor"]
-"""What the last output has of the first: its layer, called a second time, or the tensor itself."""
-Beside = Literal[
-    "nothing",
-    "other key order",
-    "other entry",
-    "graph",
-    "generator",
-    "saved",
-    "cloned",
-    "rebuilt",
-    "tuples",
-    "OrderedDicts",
-    "other names",
-]
-"""How a second model differs that is run beside the first, see `beside`."""
-Spelling = Literal["string", "object", "function"]
-"""How losses and metrics are written: `"mse"`, `MeanSquaredError()`, `mean_squared_error`."""
+__all__ = ["Case", "Input", "Inputs", "Metrics", "Output"]
 
 
 @dataclass(frozen=True)
@@ -347,10 +240,11 @@ class Case:
                     f"{field}: expected {len(self.outputs)} entries, one an output, "
                     f"found {len(given.values)}"
                 )
-            if isinstance(given, Like) and self.nest is None:
-                raise ValueError(f"{field}: the outputs are not nested")
-            if isinstance(given, Like) and given.dicts != "the same" and not self.holds_dicts:
-                raise ValueError(f"{field}: the outputs are nested in no dict")
+            if isinstance(given, Like):
+                if self.nest is None:
+                    raise ValueError(f"{field}: the outputs are not nested")
+                if given.dicts != "the same" and not any(map(is_dict, self.nest.kinds())):
+                    raise ValueError(f"{field}: the outputs are nested in no dict")
         if self.beside != "nothing":
             from keras_repro.case.beside import changed
 
@@ -404,14 +298,6 @@ class Case:
     def predicting(self) -> bool:
         """Whether the numbers are predictions."""
         return self.entry in PREDICTIONS
-
-    @property
-    def holds_dicts(self) -> bool:
-        """Whether there is a dict in the nest of the outputs."""
-        nests = [self.nest] if self.nest is not None else []
-        for nest in nests:
-            nests += [entry for entry in nest.entries if isinstance(entry, Nest)]
-        return any(is_dict(nest.kind) for nest in nests)
 
     @property
     def compiled_twice(self) -> bool:

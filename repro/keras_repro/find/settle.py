@@ -133,19 +133,24 @@ class Settling:
                     return Hold(apart[0], getattr(other, apart[0]))
         return None
 
-    def _hangs_on(self, hold: Hold, case: AnyCase, tree: Tree) -> bool:
-        """Whether a smaller case still hangs on the same thing; else it is another failure."""
+    def _hangs_on(self, hold: Hold, case: AnyCase, seen: Seen) -> bool:
+        """Whether a smaller case still hangs on the same thing; else it is another failure.
+
+        That it fails in another way without it says nothing: there may be another bug.
+        """
         if isinstance(case, TreeCase) or getattr(case, hold.field) == hold.plain:
             return False
         try:
-            return self._runs.is_right(case.but(**{hold.field: hold.plain}), tree)
+            plain = case.but(**{hold.field: hold.plain})
         except (ValueError, UsageError):
             return True  # there is no such case
+        reading = explain(plain, self._runs.outcome(plain, seen.tree))
+        return reading is None or reading.signature != seen.signature
 
     def _smaller(self, seen: Seen, hold: Hold | None) -> Seen | None:
         def same(case: AnyCase) -> bool:
             failed = self._try(seen, case)
-            return failed and (hold is None or self._hangs_on(hold, case, seen.tree))
+            return failed and (hold is None or self._hangs_on(hold, case, seen))
 
         return replace(seen, case=shrink(seen.case, same)) if same(seen.case) else None
 

@@ -166,11 +166,8 @@ def odd_dicts(case: Case) -> bool:
 
 def nest_kinds(case: Case) -> Iterator[str]:
     """Yield the kinds of the containers that the outputs are nested in."""
-    nests = [case.nest] if case.nest is not None else []
-    while nests:
-        nest = nests.pop()
-        yield nest.kind
-        nests += [entry for entry in nest.entries if not isinstance(entry, int)]
+    if case.nest is not None:
+        yield from case.nest.kinds()
 
 
 def _pairing(

@@ -5,9 +5,9 @@ Public: `Fault`, `Routing`, `Component`, `How`, `fault`, `faults_of`, and the ru
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from keras_repro.case import ByName, Case, InOrder, Like, One, is_dict
 from keras_repro.contract import Strength, strongest
@@ -32,6 +32,23 @@ Component = Literal[
     "reported loss",
     "inner metrics",
 ]
+
+
+ALTOGETHER: Final[Mapping[How, str]] = {
+    "other number": "the model has more weights, or fewer, than before",
+    "kept": "metrics of the `compile` before are reported still",
+    "lost": "the compiled model inside does not report its own loss and metrics",
+    "not refused": "class weights of several outputs are not refused in so many words",
+    "inner model": "the loss that is reported is that of the compiled model inside",
+}
+"""What is said of a fault that is of no output in particular."""
+OF_EACH: Final[Mapping[How, str]] = {
+    "other container": "{} is in another container than before",
+    "not loaded": "the weights of output {!r} were not loaded",
+    "weighted": "the loss of output {!r} is reported weighted",
+    "doubled": "{!r} is reported, which no output has",
+}
+"""What is said of each output, where none other has to do with it."""
 
 
 @dataclass(frozen=True)
@@ -63,32 +80,16 @@ class Fault:
     @property
     def sentences(self) -> tuple[str, ...]:
         """The fault in words, one sentence an output."""
-        if self.how == "other container":
-            return tuple(f"{what} is in another container than before" for what, _ in self.went)
-        if self.how == "not loaded":
-            return tuple(f"the weights of output {o!r} were not loaded" for o, _ in self.went)
-        if self.how == "other number":
-            return ("the model has more weights, or fewer, than before",)
-        if self.how == "kept":
-            return ("metrics of the `compile` before are reported still",)
-        if self.how == "lost":
-            return ("the compiled model inside does not report its own loss and metrics",)
-        if self.component == "reported loss" and not self.went:
-            return ("the loss of some output is not reported",)
-        if self.how == "weighted":
-            return tuple(f"the loss of output {o!r} is reported weighted" for o, _ in self.went)
-        if self.how == "doubled":
-            return tuple(f"{what!r} is reported, which no output has" for what, _ in self.went)
-        if self.how == "not refused":
-            return ("class weights of several outputs are not refused in so many words",)
-        if self.how == "inner model":
-            return ("the loss that is reported is that of the compiled model inside",)
         if self.how == "unexplained":
             what = {"metric": "metrics", "prediction": "predictions"}
             numbers = what.get(self.component, "losses")
             return (
                 f"no pairing of losses, targets and weights with the outputs gives the {numbers}",
             )
+        if self.how in ALTOGETHER or not self.went:
+            return (ALTOGETHER.get(self.how, "the loss of some output is not reported"),)
+        if self.how in OF_EACH:
+            return tuple(OF_EACH[self.how].format(what) for what, _ in self.went)
         return tuple(_sentence(self.component, output, other) for output, other in self.went)
 
 

@@ -174,7 +174,7 @@ def _loss_faults(
 ) -> tuple[Fault, ...]:
     each = case.entry == "each loss"
     checked = [one for one in expected(case) if each or one.name == "loss" or not one.required]
-    if "loss" in observed and all(
+    if (each or "loss" in observed) and all(
         _close(observed[one.name], one.value) for one in checked if one.name in observed
     ):
         return ()

@@ -55,7 +55,8 @@ def other_kind(draw: Draw, case: Case) -> Case:
     named = None if field == "before" else _named(draw, case, field)
     if named is None:
         return case
-    kind = draw(st.sampled_from(("OrderedDict", "defaultdict")))
+    kinds = ("dict", "OrderedDict", "defaultdict")
+    kind = draw(st.sampled_from(kinds if named is not given else kinds[1:]))
     return case.but(**{field: replace(named, kind=kind)})
 
 

@@ -41,10 +41,12 @@ def level(draw: Draw, case: Case) -> Case:
     """What was compiled, asked without data and steps between: it costs a third."""
     if case.predicting:
         return case
+    plain: dict[str, Any] = {"data": "arrays", "batches": 1, "short": False}
+    plain |= {"eager": True, "before": None, "earlier": "the same"}
     if draw(st.booleans()):
-        return case.but(entry="compute_loss", metrics=None, weighted_metrics=None, eager=True)
+        return case.but(entry="compute_loss", metrics=None, weighted_metrics=None, **plain)
     found = case if case.metrics else weighted_metrics(draw, case)
-    return found.but(entry="compute_metrics", eager=True, data="arrays", batches=1, short=False)
+    return found.but(entry="compute_metrics", **plain)
 
 
 def prediction(draw: Draw, case: Case) -> Case:

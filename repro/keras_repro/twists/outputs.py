@@ -43,7 +43,7 @@ def nested(draw: Draw, case: Case) -> Case:
         if field in ("targets", "sample_weight", "before", "loss_weights") and None in values:
             return given
         kinds = ("the same", "the same", "the same", "dict", "OrderedDict")
-        dicts = draw(st.sampled_from(kinds if is_dict(nest.kind) else kinds[:1]))
+        dicts = draw(st.sampled_from(kinds if any(map(is_dict, nest.kinds())) else kinds[:1]))
         return Like(tuple(values), draw(st.booleans()), draw(st.integers(0, 5)) == 5, dicts)
 
     forms = {field: like(given, field) for field, given in case.forms()}
