@@ -27,19 +27,8 @@ MOST = 400
 """How many cases of each kind are kept as evidence for one failure."""
 
 AROUND = (
-    *(
-        "trip",
-        "before",
-        "earlier",
-        "data",
-        "within",
-        "direct",
-        "inner",
-        "heads",
-        "holder",
-        "shared",
-    ),
-    *("chained", "jit", "joint", "model", "batches", "short", "auto"),
+    *("trip", "before", "earlier", "data", "within", "direct", "inner", "heads", "holder"),
+    *("shared", "chained", "jit", "joint", "model", "batches", "short", "auto"),
 )
 """Dimensions of what stands around the arguments: a failure that hangs on one is one of its own."""
 SAID = 4
