@@ -342,6 +342,21 @@ def test_a_loss_without_a_name_is_missed_all_the_same() -> None:
     assert not read(case, {"loss 1": 36.0, "loss 2": 36.0}).right
 
 
+def test_an_output_that_is_called_as_its_loss_does_not_hide_a_fault() -> None:
+    """Lost: "the target of 'f'", where the weights of two layers were loaded into each other."""
+    case = replace(
+        FOUNDING,
+        outputs=(Output("mae", 9.0), Output("f", 1.0)),
+        model="subclass",
+        heads="dict",
+        trip="weights",
+        loss=InOrder(("mae", "mae")),
+        targets=InOrder((3.0, 4.0)),
+    )
+    found = read(case, {"loss": 2.0 + 5.0, "mae_loss": 5.0})
+    assert found.signature == "prediction: other order (layers in a dict)"
+
+
 def test_some_losses_are_not_reported_and_others_are() -> None:
     """Lost: a release that reports none of them is right (3.4.1), one that forgets some is not."""
     assert read(FOUNDING, {"loss": 45.0}).right

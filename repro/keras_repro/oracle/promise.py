@@ -169,6 +169,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "a batch that is a list"
     if case.heads not in ("list", "tuple", "dict"):
         yield f"layers in a {case.heads}"
+    if case.compiled_twice:
+        yield "what a second compile leaves of the first"
     if case.short:
         yield "a last batch that is smaller"
     if case.weights == "int" and case.loss_weights is not None:

@@ -163,7 +163,7 @@ def fault(
         "loss": loss_rule(case),
         "weight": "R5",
         "sample weight": "R14" if case.class_weight is None else "R15",
-        "metric": "R9" if case.metrics is None else "R7",
+        "metric": "R9" if case.metrics is None and how != "kept" else "R7",
         "metric weight": "R9",
         "name": "R23",
         "total": loss_rule(case),

@@ -68,7 +68,9 @@ def refusal(case: Case, exception: str, message: str) -> Refusal:
     name = exception.rpartition(".")[2]
     text = text.removeprefix(f"{name}: ").partition(" Received")[0]
     if _KEY_AS_VALUE.search(text):
-        return Refusal(name, "a key came in the place of a tensor", (target_rule(case),))
+        return Refusal(
+            name, "a key came in the place of a tensor", (leading_rule(case) or target_rule(case),)
+        )
     text = _SHOWN.sub("…", _QUOTED.sub("…", text))
     while (shorter := _BRACKETED.sub("…", text)) != text:
         text = shorter
