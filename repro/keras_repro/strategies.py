@@ -56,7 +56,7 @@ MORE_TWISTS = (0, 0, 1, 2)
 
 def names() -> st.SearchStrategy[str]:
     """Names that Keras accepts for a layer, or for a key of dict outputs."""
-    return st.sampled_from(LETTERS + LETTERS + SURPRISING)
+    return st.sampled_from(LETTERS + SURPRISING)
 
 
 @st.composite
