@@ -19,6 +19,8 @@ __all__ = ["batches", "draw_cases", "fitting"]
 
 BATCH = 60
 """Models in a batch: what they teach is used from the next batch on."""
+PLAIN = 4
+"""Of the models one in so many has no twist."""
 APART = 1_000_003
 """Seeds of batches lie so far apart that those of two searches do not meet."""
 
@@ -58,7 +60,7 @@ def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[
     otherwise.
     """
     from keras_repro.contract import RULES
-    from keras_repro.strategies import tree_cases
+    from keras_repro.strategies import cases, tree_cases
 
     seen: set[AnyCase] = set()
     laws: Any = [one for one in RULES if one.startswith("T") and one not in budget.without]
@@ -68,12 +70,15 @@ def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[
         max_depth=4 if budget.deep else 3, max_size=6 if budget.deep else 4, laws=laws
     )
     models = min(BATCH, budget.max_examples or BATCH)
-    mixed = _mixed()
+    plain, mixed = cases(twists=()), _mixed()
     number = 0
     while True:
         drawn: list[AnyCase] = []
         if budget.models:
-            drawn += draw_cases(mixed, models, seed + APART * number)
+            # The plain ones first: what is common shows there at once, and under its own rule.
+            several = models // PLAIN or 1
+            drawn += draw_cases(plain, several, seed + APART * (2 * number))
+            drawn += draw_cases(mixed, models - several, seed + APART * (2 * number + 1))
         if budget.structures and laws:
             count = models * budget.structures_per_model
             drawn += draw_cases(structures, count, seed + APART * number)
@@ -86,7 +91,7 @@ def batches(budget: Budget, seed: int, backend: str = "tensorflow") -> Iterator[
 
 
 def _mixed() -> Any:
-    """Models of all kinds: where a thing is rare, it is drawn on purpose, with another one."""
+    """Odd models of all kinds: where a thing is rare, it is drawn on purpose, with another one."""
     from hypothesis import strategies as st
 
     from keras_repro.loosened import open_cases
@@ -94,7 +99,6 @@ def _mixed() -> Any:
     from keras_repro.twists import ARGUMENTS, INPUTS, MODELS, USES, level
 
     shares: tuple[tuple[int, Any], ...] = (
-        (2, cases(twists=())),
         (2, cases(first=(ARGUMENTS, ARGUMENTS))),
         (2, cases(first=(ARGUMENTS, ARGUMENTS, (level,)))),
         (2, cases(first=(MODELS, USES))),

@@ -152,7 +152,7 @@ class _Search:
 
     def _over(self) -> bool:
         budget = self._budget
-        if (budget.first and self._memory) or self._enough():
+        if self._has_first() or self._enough():
             return True
         if budget.seconds is None:
             return False
@@ -160,6 +160,11 @@ class _Search:
             return True
         quiet = self._examples - self._last
         return not budget.deep and quiet > max(QUIET, self._last)
+
+    def _has_first(self) -> bool:
+        """Whether one is enough, and one that is looked for is small."""
+        settled = (finding.reading for _, finding in self._memory.settled)
+        return self._budget.first and any(map(self._budget.wants, settled))
 
     def _enough(self) -> bool:
         most = self._budget.max_examples
@@ -243,7 +248,9 @@ class _Search:
                         self._look(shown, tree, outcome)
                 self._examples += count
                 self._tell()
-                if (self._budget.first and self._memory) or self._late():
+                if self._budget.first and self._memory.waiting:
+                    self._settle()  # what it is shows when it is small
+                if self._has_first() or self._late():
                     return
 
     def _tell(self) -> None:
@@ -257,7 +264,7 @@ class _Search:
     def _look(self, shown: Shown, tree: Tree, outcome: Outcome) -> None:
         self._memory.look(shown)
         for small, reading in shown.failures:
-            if not self._budget.wants(reading):
+            if not self._budget.may_want(reading):
                 continue
             if self._before is not None and not self._before.passes(small, tree):
                 continue
@@ -281,6 +288,10 @@ class _Search:
         start = time.monotonic()
         waiting, self._memory.waiting = self._memory.waiting, []
         try:
-            self._settling.settle(waiting[:1] if self._budget.first else waiting, self._tell)
+            if self._budget.first:
+                while waiting and not self._has_first():
+                    self._settling.settle([waiting.pop(0)], self._tell)
+            else:
+                self._settling.settle(waiting, self._tell)
         finally:
             self._shrinking += time.monotonic() - start

@@ -50,6 +50,14 @@ class Budget:
             return False
         return not self.only or bool(self.only & set(reading.rules))
 
+    def may_want(self, reading: Reading) -> bool:
+        """Whether a failure may be one that is looked for, when it is small.
+
+        What stands around a case decides by which rule it is wrong, as long as it stands there.
+        """
+        own = {fault.own for fault in reading.faults}
+        return self.wants(reading) or bool(self.only & own and not own <= self.without)
+
     @property
     def models(self) -> bool:
         """Whether models are worth running: some rule is looked for that they can break."""

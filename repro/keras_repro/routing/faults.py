@@ -66,6 +66,8 @@ class Fault:
     went: tuple[tuple[str, str | None], ...] = ()
     doubtful: bool = False
     """Whether the case rests on less than what Keras says, see `oracle.doubts`."""
+    own: str = ""
+    """The rule of the component alone, whatever stands around the arguments."""
 
     @property
     def signature(self) -> str:
@@ -177,8 +179,9 @@ def fault(
         rule = "R4"
     if how == "key order":
         rule = "R17"
-    rule = leading_rule(case) or rule
-    return Fault(component, how, rule, forms_of(case, component, how), went, bool(doubts(case)))
+    given = forms_of(case, component, how)
+    doubtful = bool(doubts(case))
+    return Fault(component, how, leading_rule(case) or rule, given, went, doubtful, own=rule)
 
 
 def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
