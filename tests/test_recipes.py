@@ -44,7 +44,7 @@ HISTORY = {
 RECIPES = ("file-a-bug", "bisect", "inconclusive", "flaky", "rules")
 SHOWS_IT = ("run", "predicate")
 """Commands whose exit code is the verdict."""
-BRIEF = {"hunt": ["--max-examples", "40", "--tree", "optree"]}
+BRIEF = {"hunt": ["--max-examples", "120", "--tree", "optree"]}
 MENDED = ["--good", "3.9.2"]
 """Of the script here the newest release is bad, so it cannot be the one that mended it."""
 
