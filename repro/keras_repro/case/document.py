@@ -200,7 +200,7 @@ def _output(entry: _Field) -> Output:
 def _inputs(entry: _Field) -> Inputs | None:
     if entry.value is None:
         return None
-    given = entry.object({"members", "container", "fed"})
+    given = entry.object({"members", "container", "fed"}, ("inside",))
     fed = _form(_Field.optional_number)(given["fed"])
     if not isinstance(fed, InOrder | ByName):
         given["fed"].refuse("an array or an object")
@@ -208,6 +208,7 @@ def _inputs(entry: _Field) -> Inputs | None:
         members=tuple(_input(one) for one in given["members"].array()),
         container=given["container"].one_of(get_args(Container)),
         fed=fed,
+        inside=given["inside"].one_of(get_args(Within)) if "inside" in given else "nothing",
     )
 
 
@@ -338,9 +339,10 @@ def _shown(value: Any) -> Any:
     match value:
         case Nest():
             return _plain_nest(value)
-        case Inputs(members, container, fed):
-            shown = [_plain_input(one) for one in members]
-            return {"members": shown, "container": container, "fed": _plain(fed)}
+        case Inputs(members, container, fed, inside):
+            shown = {"members": [_plain_input(one) for one in members], "container": container}
+            shown |= {"fed": _plain(fed)}
+            return shown if inside == "nothing" else shown | {"inside": inside}
         case One() | InOrder() | ByName() | Like():
             return _plain(value)
     return value

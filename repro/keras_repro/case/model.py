@@ -75,6 +75,8 @@ class Inputs:
     members: tuple[Input, ...]
     container: Container
     fed: InOrder[float | None] | ByName[float | None]
+    inside: Within = "nothing"
+    """What holds the inputs of a model inside, to which they go first."""
 
     def __post_init__(self) -> None:
         """Check names and keys, and the length of what is fed in order."""
@@ -89,6 +91,8 @@ class Inputs:
                 raise ValueError(f"inputs: {one.layer!r} of a {self.container}: a key is amiss")
         if isinstance(self.fed, InOrder) and len(self.fed.values) != len(self.members):
             raise ValueError(f"inputs: expected {len(self.members)} arrays, one an input")
+        if self.inside != "nothing" and any(one.optional for one in self.members):
+            raise ValueError("inputs: a model inside is given all of them")
         if all(one.optional for one in self.members):
             raise ValueError("inputs: all of them are optional")
         for one in self.members:

@@ -29,6 +29,7 @@ MOST = 400
 AROUND = (
     *("trip", "before", "earlier", "data", "within", "direct", "inner", "heads", "holder"),
     *("shared", "chained", "jit", "joint", "model", "batches", "short", "auto"),
+    "inputs.inside",
 )
 """Dimensions of what stands around the arguments: a failure that hangs on one is one of its own."""
 SAID = 4

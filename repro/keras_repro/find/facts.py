@@ -77,8 +77,8 @@ def _of_value(path: str, value: Any, enumerated: bool) -> Iterator[tuple[str, st
         case bool():
             yield path, "yes" if value else "no"
         case str() | int():
-            # Any other text is a name.
-            if enumerated:
+            # Any other text is a name. What holds nothing in a part says no more than no such part.
+            if enumerated and not (value == "nothing" and "." in path):
                 yield path, str(value)
         case float():
             yield path, "given"
@@ -232,6 +232,7 @@ SUBJECTS = {
     "beside": "beside it",
     "inputs.members.optional": "optional inputs",
     "inputs.members.key": "keys of inputs",
+    "inputs.inside": "inputs of a model inside",
 }
 BARE = ("entry", "data", "model", "trip", "tree", "spelling")
 """Dimensions whose values say by themselves what they are."""

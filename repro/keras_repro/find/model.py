@@ -136,7 +136,7 @@ class Finding:
         return (
             self.reading.strength != "contract",
             isinstance(self.case, TreeCase),
-            -round(self.share or 0.0, 2),
+            -round(self.share or 0.0, 1),
             self.reading.refused,
             size(self.case),
         )

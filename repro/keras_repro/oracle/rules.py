@@ -158,6 +158,7 @@ def odd_dicts(case: Case) -> bool:
     kinds += [kind for kind in (case.container,) if is_dict(kind)]  # type: ignore[misc]
     if case.inputs is not None:
         kinds += [kind for kind in (case.inputs.container,) if is_dict(kind)]  # type: ignore[misc]
+        kinds += [case.inputs.inside] if case.inputs.inside == "OrderedDict" else []
         kinds += [case.inputs.fed.kind] if isinstance(case.inputs.fed, ByName) else []
     return any(kind not in ("dict", "the same") for kind in kinds) or any(
         kind in ("OrderedDict", "defaultdict") for kind in nest_kinds(case)

@@ -198,7 +198,8 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
     if component == "input" and case.inputs is not None:
         held = "dict" if is_dict(case.inputs.container) else "list"
         fed = "dict" if isinstance(case.inputs.fed, ByName) else "list"
-        return f"{held} inputs, fed a {fed}"
+        inside = "" if case.inputs.inside == "nothing" else ", then to a model inside"
+        return f"{held} inputs, fed a {fed}{inside}"
     passed: dict[Component, tuple[str, object]] = {
         "target": ("targets", case.targets),
         "metric target": ("targets", case.targets),

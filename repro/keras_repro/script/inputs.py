@@ -40,23 +40,48 @@ def input_lines(case: Case) -> str:
     if case.inputs is None:
         return inner + ("inputs = keras.Input((1,))\nx = inner(inputs)\n" if inner else _PLAIN)
     optional = any(one.optional for one in case.inputs.members)
-    lines = [_PLUS if optional else "", inner, *_members(case.inputs, optional)]
-    lines += _summed(case.inputs)
+    lines = [_PLUS if optional else "", inner]
+    if case.inputs.inside == "nothing":
+        lines += [*_members(case.inputs, optional), *_summed(case.inputs)]
+    else:
+        lines += _inside(case.inputs)
     lines += ["x = inner(x)\n"] if inner else []
     return "".join(lines)
+
+
+def _inside(inputs: Inputs) -> Iterator[str]:
+    """A model inside that makes `x` of its inputs, and the inputs of the whole, which go to it.
+
+    Both models call their inputs alike. A dict is given in another order than it was made in.
+    """
+    variables = ORDINALS[: len(inputs.members)]
+    pairs = list(zip(inputs.names, variables, strict=True))
+    held = given = listed(variables)
+    if is_dict(inputs.inside):
+        held = given = dictionary(pairs, inputs.inside)
+    if inputs.inside == "dict":
+        given = dictionary(pairs[::-1])
+    yield from _each(inputs)
+    yield from _summed(inputs)
+    yield statement("inside = ", call("keras.Model", held, "x"))
+    yield from _members(inputs, optional=False)
+    yield statement("x = ", call("inside", given))
+
+
+def _each(inputs: Inputs, indent: int = 0) -> Iterator[str]:
+    """The inputs, a variable each."""
+    for variable, member in zip(ORDINALS, inputs.members, strict=False):
+        rest = ["optional=True"] if member.optional else []
+        value = call("keras.Input", "(1,)", f"name={literal(member.layer)}", *rest)
+        yield statement(f"{variable} = ", value, indent)
 
 
 def _members(inputs: Inputs, optional: bool) -> Iterator[str]:
     """The inputs, and what holds them; before 3.5.0 none could be optional."""
     variables = ORDINALS[: len(inputs.members)]
-    made = []
-    for variable, member in zip(variables, inputs.members, strict=True):
-        rest = ["optional=True"] if member.optional else []
-        value = call("keras.Input", "(1,)", f"name={literal(member.layer)}", *rest)
-        made.append(statement(f"{variable} = ", value, 4 if optional else 0))
     if optional:
         yield "try:\n"
-    yield from made
+    yield from _each(inputs, 4 if optional else 0)
     if optional:
         yield "except TypeError as error:\n"
         yield '    print("This Keras has no optional inputs:", repr(error))\n    sys.exit(125)\n'

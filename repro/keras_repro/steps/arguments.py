@@ -49,15 +49,29 @@ def _filled(case: Case, field: str, given: Any) -> Any:
 
 
 def plain_loss(case: Case) -> Iterator[dict[str, Any]]:
-    """Give one loss for all, or a list of them; every output one, and the same."""
-    if case.loss is None:
+    """Give one loss for all, or a list of them; every output one, and the same.
+
+    Where each output has a weight, each has a loss, in the same container: of most releases the
+    others are refused, and what is not the failure itself would be all that they show.
+    """
+    loss, weights = case.loss, case.loss_weights
+    if loss is None:
         return
-    if not isinstance(case.loss, One):
+    each = weights is not None and not isinstance(weights, One) and len(case.outputs) > 1
+    if isinstance(loss, One):
+        if each:
+            shared = loss.value
+            yield {"loss": _map(weights, lambda _: shared)}
         yield {"loss": One("mse")}
-    yield {"loss": _map(case.loss, lambda _: "mse")}
-    if not isinstance(case.loss, One):
-        yield {"loss": _for_all(case, case.loss)}
-        yield from ({"loss": loss} for loss in _plainer(case, case.loss))
+        return
+    if not each:
+        yield {"loss": One("mse")}
+    yield {"loss": _map(loss, lambda _: "mse")}
+    yield {"loss": _for_all(case, loss)}
+    for plainer in _plainer(case, loss):
+        # A list of losses beside a dict of weights is odder than two dicts.
+        if not each or isinstance(plainer, type(weights)):
+            yield {"loss": plainer}
 
 
 def _for_all(case: Case, given: Any) -> Any:

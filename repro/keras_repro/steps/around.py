@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from keras_repro.case import ByName, Case, InOrder, is_dict
+from keras_repro.case import ByName, Case, InOrder, Within, is_dict
 from keras_repro.steps.base import LETTERS, ranked
 
 
@@ -38,6 +38,9 @@ def plain_model(case: Case) -> Iterator[dict[str, Any]]:
         yield {"trip": "clone"}
     if case.within == "OrderedDict":
         yield {"within": "dict"}
+    if case.inputs is not None and case.inputs.inside != "nothing":
+        kinds: tuple[Within, ...] = ("nothing", "list", "dict")
+        yield from ({"inputs": replace(case.inputs, inside=kind)} for kind in kinds)
 
 
 def plain_data(case: Case) -> Iterator[dict[str, Any]]:

@@ -44,6 +44,7 @@ from keras_repro.twists.models import (
     held_layers,
     inner,
     inputs,
+    inside,
     optional,
     trip,
     within,
@@ -82,6 +83,7 @@ __all__ = [
     "held_layers",
     "inner",
     "inputs",
+    "inside",
     "joint",
     "level",
     "missing_key",
@@ -119,6 +121,7 @@ TWISTS: Final[tuple[Twist, ...]] = (
     nested,
     joint,
     inputs,
+    inside,
     optional,
     prediction,
     trip,
@@ -168,11 +171,11 @@ ARGUMENTS: Final[tuple[Twist, ...]] = (
 )
 MODELS: Final[tuple[Twist, ...]] = (
     *(other_container, other_container, other_container),
-    *(within, within, held_layers, held_layers, held_layers),
+    *(within, within, inside, held_layers, held_layers, held_layers),
     *(optional, optional, inputs, inputs, nested, nested, nested, shared, shared),
     *(permuted_layers, odd_keys, chained, inner, architecture, auto),
 )
-INPUTS: Final[tuple[Twist, ...]] = (inputs, inputs, inputs, optional)
+INPUTS: Final[tuple[Twist, ...]] = (inputs, inputs, inputs, inside, optional)
 USES: Final[tuple[Twist, ...]] = (
     *(trip, trip, trip, trip, trip, prediction, prediction),
     *(other_entry, data, call_before, compiled),

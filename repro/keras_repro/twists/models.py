@@ -52,6 +52,15 @@ def inputs(draw: Draw, case: Case) -> Case:
     return case.but(inputs=Inputs(members, container, fed))
 
 
+def inside(draw: Draw, case: Case) -> Case:
+    """Inputs that go to a model inside, which holds them in a container of its own."""
+    given = case.inputs or inputs(draw, case).inputs
+    if given is None or any(one.optional for one in given.members):
+        return case
+    kind = draw(st.sampled_from(get_args(Within)[1:]))
+    return case.but(inputs=replace(given, inside=kind))
+
+
 def optional(draw: Draw, case: Case) -> Case:
     """Inputs that may be None; most of the time one of them is."""
     given = case.inputs or inputs(draw, case).inputs
