@@ -333,6 +333,20 @@ def test_a_loss_that_is_reported_weighted_is_told_from_a_wrong_one() -> None:
     assert read(case, {"loss": 117.0, "b_loss": 36.0, "a_loss": 9.0}).right
 
 
+def test_what_is_right_in_total_and_wrong_an_output_is_told() -> None:
+    """Lost: "no pairing explains it", where the pairing is right and the report is not."""
+    short = replace(FOUNDING, batches=2, short=True)
+    right = {one.name: one.value for one in expected(short)}
+    assert read(short, right).right
+    found = read(short, right | {"b_loss": (36.0 + 4.0) / 2, "a_loss": (9.0 + 49.0) / 2})
+    assert found.signature.startswith("reported loss: by batch")
+    assert found.sentences[0].startswith("the loss of output 'b' is the mean of its batches")
+    half = {"loss": 45.0, "b_loss": 18.0, "a_loss": 4.5}
+    assert read(FOUNDING, half).signature.startswith("reported loss: in part")
+    other = half | {"a_loss": 5.5}
+    assert read(FOUNDING, other).signature.startswith("reported loss: unexplained")
+
+
 def test_a_loss_without_a_name_is_missed_all_the_same() -> None:
     """Lost: two outputs of one layer have one name, and only the last loss would be in the log."""
     case = replace(EACH, shared="one layer", loss=One("mse"), targets=InOrder((3.0, 4.0)))

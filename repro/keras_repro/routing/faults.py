@@ -46,6 +46,8 @@ OF_EACH: Final[Mapping[How, str]] = {
     "other container": "{} is in another container than before",
     "not loaded": "the weights of output {!r} were not loaded",
     "weighted": "the loss of output {!r} is reported weighted",
+    "by batch": "the loss of output {!r} is the mean of its batches, whatever their size",
+    "in part": "the loss of output {!r} is reported as a part of what it is",
     "doubled": "{!r} is reported, which no output has",
 }
 """What is said of each output, where none other has to do with it."""

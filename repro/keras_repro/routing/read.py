@@ -197,7 +197,27 @@ def _loss_faults(
                     )
                     faults = faults_of(case, wires, components, orders)
                     return faults if told else (*faults, fault(case, "name", "other order"))
+        if _close(observed["loss"], sum(wire.weight * wire.value for wire in wires)):
+            return (_misreported(case, wires, observed),)
     return (fault(case, "total", "unexplained"),)
+
+
+def _misreported(case: Case, wires: Sequence[Wire], observed: Mapping[str, float]) -> Fault:
+    """The fault of losses of outputs that are wrong where the total is right."""
+    told = [(one, observed[f"{one.name}_loss"]) for one in wires if f"{one.name}_loss" in observed]
+    wrong = tuple((wire.name, None) for wire, value in told if not _close(value, wire.value))
+    if all(_close(value, _by_batch(wire)) for wire, value in told):
+        return fault(case, "reported loss", "by batch", wrong)
+    parts = [value / wire.value for wire, value in told if wire.value]
+    if len(parts) == len(told) and all(_close(part, parts[0]) for part in parts):
+        return fault(case, "reported loss", "in part", wrong)
+    return fault(case, "reported loss", "unexplained")
+
+
+def _by_batch(wire: Wire) -> float:
+    """The mean of the losses of the batches, as if they had equally many rows."""
+    one_each = replace(wire, rows=(1,) * len(wire.rows), sample=None)
+    return one_each.value
 
 
 def _reported_faults(

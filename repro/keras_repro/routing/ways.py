@@ -28,6 +28,8 @@ How = Literal[
     "kept",
     "lost",
     "weighted",
+    "by batch",
+    "in part",
     "doubled",
     "not refused",
     "unexplained",
@@ -37,7 +39,9 @@ model`: the number is that of a compiled model inside. `other container`: what h
 the outputs, is another thing than before; `other number`: there are more or fewer of them. `not
 loaded`: weights are what they were before. `kept`: it is of an earlier `compile`. `lost`: a model
 inside reports its own no more. `weighted`: the loss of each output was multiplied by its weight.
-`doubled`: what no output has was reported, too. `not refused`: what must be was not."""
+`by batch`: a small batch counts as much as the others. `in part`: all are the same part of what
+they should be. `doubled`: what no output has was reported, too. `not refused`: what must be was
+not."""
 
 Order = tuple[int, ...]
 """Whose share each output was given: output i was given that of output order[i]."""
