@@ -20,7 +20,7 @@ from keras_repro.find.runs import Runs
 from keras_repro.find.seen import Memory, Seen, with_tree
 from keras_repro.reading import AnyCase, CaseSignature, explain, was_right
 from keras_repro.shrink import shrink
-from keras_repro.steps import decided, plainer_around
+from keras_repro.steps import decided, of_one_width, plainer_around
 from keras_repro.trees.case import TreeCase
 
 __all__ = ["Settling"]
@@ -84,7 +84,8 @@ class Settling:
 
         What stands around a small case is there because without it the failure is another, or
         none. Where it is another, the round trip, say, is not to blame: it only disguises what is
-        wrong without it, and so the failure is taken to be that one.
+        wrong without it, and so the failure is taken to be that one. So with outputs of several
+        shapes, which are refused where those of one would be mixed up in silence.
         """
         small = self._smaller(seen, self._hold(seen))
         known = {seen.signature}
@@ -105,6 +106,9 @@ class Settling:
             return None
         pair = seen.case.beside != "nothing"
         cases: list[AnyCase] = list(decided(seen.case) if pair else plainer_around(seen.case))
+        if seen.reading.refused:
+            # What goes astray silently among equal shapes is refused among others.
+            cases += of_one_width(seen.case)
         disguises = len(cases)
         if UNEXPLAINED in seen.signature:
             # Perhaps it is two failures at once, and one of them comes with the names.

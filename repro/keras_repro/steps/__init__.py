@@ -4,7 +4,8 @@ Each takes a case and yields cases that are plainer in one way. What can be left
 then each form becomes plainer, then names become letters. No step undoes another, so a case cannot
 come back to what it was.
 
-Public: `simpler_cases`, `plainer_around`, `decided`, `STEPS`, `LETTERS`, `ranked`. Pure.
+Public: `simpler_cases`, `plainer_around`, `of_one_width`, `decided`, `STEPS`, `LETTERS`,
+`ranked`. Pure.
 """
 
 from __future__ import annotations
@@ -41,7 +42,15 @@ from keras_repro.steps.outputs import (
     same_widths,
 )
 
-__all__ = ["LETTERS", "STEPS", "decided", "plainer_around", "ranked", "simpler_cases"]
+__all__ = [
+    "LETTERS",
+    "STEPS",
+    "decided",
+    "of_one_width",
+    "plainer_around",
+    "ranked",
+    "simpler_cases",
+]
 
 
 def simpler_cases(case: Case) -> Iterator[Case]:
@@ -56,6 +65,11 @@ def simpler_cases(case: Case) -> Iterator[Case]:
 def plainer_around(case: Case) -> Iterator[Case]:
     """Cases with the same arguments, and one thing less around them: no round trip, say."""
     yield from _cases(case, without_surroundings(case))
+
+
+def of_one_width(case: Case) -> Iterator[Case]:
+    """The case with outputs of one shape, where nothing that goes astray is refused for its own."""
+    yield from _cases(case, same_widths(case))
 
 
 def decided(case: Case) -> Iterator[Case]:
