@@ -245,6 +245,55 @@ def test_inputs_that_came_in_another_order_are_told() -> None:
     assert found.signature == "input: alphabet (dict inputs, fed a list)"
 
 
+def test_inputs_of_one_cause_have_one_name() -> None:
+    """Lost: what an OrderedDict, or a key too much, does to inputs would be three findings."""
+    members = (Input("j", "j"), Input("i", "i"))
+    for items in ((("j", 1.0), ("i", 2.0)), (("i", 2.0), ("j", 1.0))):
+        inputs = Inputs(members, "dict", ByName(items, "OrderedDict"))
+        called = Case(FOUNDING.outputs, "list", None, None, entry="call", inputs=inputs)
+        found = read(called, {"b": 0.0, "a": -8.0})
+        assert found.signature == "input: key order (dict inputs, fed an OrderedDict)"
+    more = Inputs(members, "dict", ByName((("j", 1.0), ("i", 2.0), ("extra", 7.0))))
+    called = Case(FOUNDING.outputs, "list", None, None, entry="call", inputs=more)
+    for first, second in permutations((1.0, 2.0, 7.0), 2):
+        if 7.0 in (first, second):
+            shift = first + 10.0 * second - 21.0
+            found = read(called, {"b": 9.0 + shift, "a": 1.0 + shift})
+            assert found.signature == "input: shifted (dict inputs, fed a dict)"
+            assert found.rules == ("R24",)
+    within = replace(called, inputs=replace(more, fed=InOrder((1.0, 2.0)), inside="dict"))
+    found = read(within, {"b": 0.0, "a": -8.0})
+    assert found.signature == "input: alphabet (dict inputs of a model inside)"
+
+
+@pytest.mark.parametrize(
+    "weights, total",
+    [
+        ({"a": 2.0}, 36.0 * 2 + 9.0),  # the first output has the weight of the last
+        ({"a": 2.0, "Aextra": 6.0}, 36.0 * 2 + 9.0 * 6),
+        ({"a": 2.0, "Aextra": 6.0}, 36.0 * 6 + 9.0 * 2),
+    ],
+)
+def test_weights_that_go_by_their_place_have_one_name(
+    weights: dict[str, float], total: float
+) -> None:
+    """Lost: weights that lack a name would be a finding for each way to lack it."""
+    case = replace(FOUNDING, loss_weights=ByName(tuple(weights.items())))
+    assert read(case, {"loss": total}).signature == "weight: by place (dict weights, list outputs)"
+
+
+def test_a_list_of_results_in_another_order_is_told() -> None:
+    """Lost: an output of several metrics moves the others by more than a place."""
+    metrics = ByName((("b", ("mae",)), ("a", ("mae", "mse"))))
+    case = replace(FOUNDING, metrics=metrics, entry="evaluate as list")
+    right = {"loss": 45.0, "b_mae": 6.0, "a_mae": 3.0, "a_mse": 9.0}
+    assert read(case, right).right
+    found = read(case, right | {"b_mae": 3.0, "a_mae": 9.0, "a_mse": 6.0})
+    assert found.signature == "name: alphabet (list outputs)"
+    assert found.sentences == ("the numbers of outputs are reported under the names of others",)
+    assert found.rules == ("R22",)
+
+
 def test_predictions_under_the_wrong_key_are_told() -> None:
     """Lost: a model that returns its outputs under each other's keys would be unexplained."""
     outputs = (Output("y", 9.0, "b"), Output("x", 1.0, "a"))

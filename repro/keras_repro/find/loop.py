@@ -227,9 +227,11 @@ class _Search:
         scripts = [render(case) for case in cases]
         with contextlib.ExitStack() as stack:
             lanes: dict[Tree, dict[int, Future[Outcome]]] = {}
+            # Results are the same however many run side by side.
+            wide = max(1, self._runs.jobs // len(self._trees))
             for tree in self._trees:
-                run = stack.enter_context(self._runs.lane(tree))
-                lane = ThreadPoolExecutor(1, f"search-{tree}")
+                run = stack.enter_context(self._runs.lanes(tree, wide))
+                lane = ThreadPoolExecutor(wide, f"search-{tree}")
                 stack.callback(lane.shutdown, wait=True, cancel_futures=True)
                 lanes[tree] = {
                     place: lane.submit(run, cases[place], script)

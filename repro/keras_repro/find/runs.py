@@ -10,6 +10,7 @@ Public: `Runs`.
 from __future__ import annotations
 
 import contextlib
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -62,6 +63,23 @@ class Runs:
     def stop(self) -> None:
         """Let what is under way end at its next run."""
         self._stopped = True
+
+    @contextlib.contextmanager
+    def lanes(self, tree: Tree, count: int) -> Iterator[Callable[[AnyCase, Script], Outcome]]:
+        """What runs as many cases at a time, each in the lane that is free."""
+        free: queue.SimpleQueue[Callable[[AnyCase, Script], Outcome]] = queue.SimpleQueue()
+        with contextlib.ExitStack() as stack:
+            for _ in range(count):
+                free.put(stack.enter_context(self.lane(tree)))
+
+            def run(case: AnyCase, script: Script) -> Outcome:
+                lane = free.get()
+                try:
+                    return lane(case, script)
+                finally:
+                    free.put(lane)
+
+            yield run
 
     @contextlib.contextmanager
     def lane(self, tree: Tree) -> Iterator[Callable[[AnyCase, Script], Outcome]]:

@@ -36,6 +36,8 @@ Component = Literal[
 
 ALTOGETHER: Final[Mapping[How, str]] = {
     "other number": "the model has more weights, or fewer, than before",
+    "by place": "loss weights go to the outputs by their place, whatever their names are",
+    "shifted": "a key that no input has moves what the inputs are given",
     "kept": "metrics of the `compile` before are reported still",
     "lost": "the compiled model inside does not report its own loss and metrics",
     "not refused": "class weights of several outputs are not refused in so many words",
@@ -90,8 +92,11 @@ class Fault:
             return (
                 f"no pairing of losses, targets and weights with the outputs gives the {numbers}",
             )
-        if self.how in ALTOGETHER or not self.went:
-            return (ALTOGETHER.get(self.how, "the loss of some output is not reported"),)
+        if self.how in ALTOGETHER:
+            return (ALTOGETHER[self.how],)
+        if not self.went:
+            moved = "the numbers of outputs are reported under the names of others"
+            return (moved if self.component == "name" else "some loss is not reported",)
         if self.how in OF_EACH:
             return tuple(OF_EACH[self.how].format(what) for what, _ in self.went)
         return tuple(_sentence(self.component, output, other) for output, other in self.went)
@@ -161,6 +166,9 @@ def fault(
     loaded = case.trip == "weights" and component == "prediction"
     if loaded and how != "not loaded" and went:
         how = "other order"  # whichever it is hangs on the names alone
+    weights = case.loss_weights
+    if component == "weight" and isinstance(weights, ByName) and how != "left out":
+        how = how if set(weights.names) == set(case.names) else "by place"
     rule = {
         "target": target_rule(case),
         "metric target": target_rule(case),
@@ -195,13 +203,19 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
         return f"layers in a {case.heads}"
     if how in ("other container", "other number"):
         return "after a round trip"
+    if how in ("by batch", "in part"):
+        return "of each output"
     if case.inner and component == "total":
         return "compiled model inside"
     if component == "input" and case.inputs is not None:
-        held = "dict" if is_dict(case.inputs.container) else "list"
-        fed = "dict" if isinstance(case.inputs.fed, ByName) else "list"
-        inside = "" if case.inputs.inside == "nothing" else ", then to a model inside"
-        return f"{held} inputs, fed a {fed}{inside}"
+        if case.inputs.inside != "nothing":
+            return f"{case.inputs.inside} inputs of a model inside"
+        held = case.inputs.container
+        held = held if held == "OrderedDict" else "dict" if is_dict(held) else "list"
+        fed = case.inputs.fed
+        if isinstance(fed, ByName) and fed.kind == "OrderedDict":
+            return f"{held} inputs, fed an OrderedDict"
+        return f"{held} inputs, fed a {'dict' if isinstance(fed, ByName) else 'list'}"
     passed: dict[Component, tuple[str, object]] = {
         "target": ("targets", case.targets),
         "metric target": ("targets", case.targets),

@@ -6,12 +6,12 @@ Public: `read`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import Final
 
-from keras_repro.case import LEVEL, Case, One
+from keras_repro.case import LEVEL, ByName, Case, One
 from keras_repro.oracle import (
     FUNCTIONS,
     INSIDE,
@@ -24,7 +24,7 @@ from keras_repro.oracle import (
     wiring,
 )
 from keras_repro.routing.faults import Component, Fault, Routing, fault, faults_of
-from keras_repro.routing.ways import Order, feedings, loss_wirings, wirings
+from keras_repro.routing.ways import Order, feedings, loss_wirings, named_orders, wirings
 
 __all__ = ["read"]
 
@@ -199,7 +199,19 @@ def _loss_faults(
                     return faults if told else (*faults, fault(case, "name", "other order"))
         if _close(observed["loss"], sum(wire.weight * wire.value for wire in wires)):
             return (_misreported(case, wires, observed),)
+        if any(_close(observed["loss"], total) for total in _by_place(case, wires)):
+            return (fault(case, "weight", "by place"),)
     return (fault(case, "total", "unexplained"),)
+
+
+def _by_place(case: Case, wires: Sequence[Wire]) -> Iterator[float]:
+    """The totals if a dict of loss weights is a list of its values, sorted by key or as written."""
+    weights = case.loss_weights
+    if isinstance(weights, ByName):
+        for items in (sorted(weights.items), weights.items):
+            for order in (sorted(wires, key=lambda wire: wire.name), wires):
+                given = [*(value for _, value in items), *(1.0 for _ in wires)]
+                yield sum(w * wire.value for w, wire in zip(given, order, strict=False))
 
 
 def _misreported(case: Case, wires: Sequence[Wire], observed: Mapping[str, float]) -> Fault:
@@ -332,6 +344,13 @@ def _metric_faults(
             _close(reported[name], value) for name, value in would.items()
         ):
             return faults_of(case, wires, components, orders)
+    if case.entry == "evaluate as list":
+        # Outputs with several metrics move those of the others by more than one place.
+        values = [observed.get(one.name, math.nan) for one in expected(case) if one.required][1:]
+        for order, how in named_orders(case).items():
+            moved = [value for index in order for _, value, _ in wires[index].measured()]
+            if len(moved) == len(values) and all(map(_close, moved, values)):
+                return (fault(case, "name", how),)
     return (fault(case, "metric", "unexplained"),)
 
 

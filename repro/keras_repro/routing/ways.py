@@ -28,6 +28,8 @@ How = Literal[
     "kept",
     "lost",
     "weighted",
+    "by place",
+    "shifted",
     "by batch",
     "in part",
     "doubled",
@@ -39,9 +41,10 @@ model`: the number is that of a compiled model inside. `other container`: what h
 the outputs, is another thing than before; `other number`: there are more or fewer of them. `not
 loaded`: weights are what they were before. `kept`: it is of an earlier `compile`. `lost`: a model
 inside reports its own no more. `weighted`: the loss of each output was multiplied by its weight.
-`by batch`: a small batch counts as much as the others. `in part`: all are the same part of what
-they should be. `doubled`: what no output has was reported, too. `not refused`: what must be was
-not."""
+`by place`: names that are not those of all outputs mean nothing. `shifted`: a key that none has
+moved the others. `by batch`: a small batch counts as much as the others. `in part`: all are the
+same part of what they should be. `doubled`: what no output has was reported, too. `not refused`:
+what must be was not."""
 
 Order = tuple[int, ...]
 """Whose share each output was given: output i was given that of output order[i]."""
@@ -154,6 +157,10 @@ def feedings(case: Case) -> Iterator[tuple[float, How, tuple[tuple[str, str | No
         arrived = order[: len(names)]
         if arrived == names:
             continue
+        if not set(arrived) <= set(names):
+            how = "shifted"
+        elif isinstance(inputs.fed, ByName) and inputs.fed.kind == "OrderedDict":
+            how = "key order"  # whichever it is hangs on the names alone
         shift = sum(
             (amounts[got] - values[name]) * 10**index
             for index, (name, got) in enumerate(zip(names, arrived, strict=True))

@@ -118,6 +118,9 @@ def plain_metrics(case: Case) -> Iterator[dict[str, Any]]:
             yield {field: _in_order_of(case, given)}
         elif isinstance(given, One) and len(case.outputs) == 1:
             yield {field: ByName(((case.names[0], _in_a_list(given.value)),))}
+    if case.metrics is None and not case.varied:
+        # Without weights of samples they are no others.
+        yield {"metrics": case.weighted_metrics, "weighted_metrics": None}
 
 
 def _in_a_list(metrics: Any) -> Any:

@@ -56,6 +56,8 @@ def plain_data(case: Case) -> Iterator[dict[str, Any]]:
     }
     yield plain
     yield from ({name: value} for name, value in plain.items())
+    if case.data in ("PyDataset", "PyDataset of lists", "DataLoader"):
+        yield {"data": "generator"}
     yield {"batches": 1, "short": False}
     yield {"batches": 1, "short": False, "steps_per_execution": 1}
     if case.batches > 2:
