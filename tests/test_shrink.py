@@ -99,7 +99,7 @@ MINIMAL: list[tuple[Same, Case]] = [
         Case(
             tuple(map(Output, "abc", CONSTANTS[3].predicts)),
             "list",
-            One("mse"),
+            ByName(tuple(zip("abc", ("mse",) * 3, strict=True))),
             InOrder(CONSTANTS[3].targets),
             loss_weights=ByName(tuple(zip("abc", CONSTANTS[3].weights, strict=True))),
         ),

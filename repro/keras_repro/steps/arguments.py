@@ -68,6 +68,8 @@ def plain_loss(case: Case) -> Iterator[dict[str, Any]]:
         yield {"loss": One("mse")}
     yield {"loss": _map(loss, lambda _: "mse")}
     yield {"loss": _for_all(case, loss)}
+    if each and isinstance(loss, InOrder) and isinstance(weights, ByName):
+        yield {"loss": ByName(tuple(zip(case.names, loss.values, strict=True)))}
     for plainer in _plainer(case, loss):
         # A list of losses beside a dict of weights is odder than two dicts.
         if not each or isinstance(plainer, type(weights)):
