@@ -75,6 +75,16 @@ def test_a_planted_bug_is_found_and_shrunk_to_what_is_known(prober: Prober, tmp_
 
 
 @pytest.mark.usefixtures("plain_cases")
+def test_as_many_side_by_side_find_the_same(prober: Prober, tmp_path: Path) -> None:
+    """Lost: a seed would mean something on machines with as many processors alone."""
+    source = tiny_keras(tmp_path, "alphabet")
+    with Prober(timeout=30, jobs=1) as one, Prober(timeout=30, jobs=5) as five:
+        alone, together = (find(its, source) for its in (one, five))
+    assert alone.findings == together.findings and alone.findings
+    assert (alone.examples, alone.avoided) == (together.examples, together.avoided)
+
+
+@pytest.mark.usefixtures("plain_cases")
 def test_a_worker_that_dies_does_not_end_the_search(prober: Prober, tmp_path: Path) -> None:
     """Lost: the worst bugs, those that kill the process, would hide all others."""
     found = find(prober, tiny_keras(tmp_path, "crash"))
