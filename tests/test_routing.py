@@ -259,7 +259,7 @@ def test_inputs_of_one_cause_have_one_name() -> None:
         if 7.0 in (first, second):
             shift = first + 10.0 * second - 21.0
             found = read(called, {"b": 9.0 + shift, "a": 1.0 + shift})
-            assert found.signature == "input: shifted (dict inputs, fed a dict)"
+            assert found.signature == "input: shifted (dict inputs)"
             assert found.rules == ("R24",)
     within = replace(called, inputs=replace(more, fed=InOrder((1.0, 2.0)), inside="dict"))
     found = read(within, {"b": 0.0, "a": -8.0})
@@ -280,6 +280,25 @@ def test_weights_that_go_by_their_place_have_one_name(
     """Lost: weights that lack a name would be a finding for each way to lack it."""
     case = replace(FOUNDING, loss_weights=ByName(tuple(weights.items())))
     assert read(case, {"loss": total}).signature == "weight: by place (dict weights, list outputs)"
+
+
+def test_a_target_too_many_is_told_where_it_moves_the_others() -> None:
+    """Lost: the target of no output would be in a total that nothing explains."""
+    more = replace(FOUNDING, targets=ByName((("b", 3.0), ("a", 4.0), ("Aextra", 7.0))))
+    for first, second in ((4.0, 7.0), (7.0, 4.0)):
+        total = (9.0 - first) ** 2 + (1.0 - second) ** 2
+        found = read(more, {"loss": total})
+        assert found.signature == "target: shifted (dict targets, list outputs)", total
+
+
+@pytest.mark.parametrize("weighted", [True, False])
+def test_inputs_that_went_astray_are_told_beside_loss_weights(weighted: bool) -> None:
+    """Lost: 3.5.0 reports the loss of each output weighted, and nothing would be explained."""
+    inputs = Inputs((Input("j", "j"), Input("i", "i")), "dict", InOrder((1.0, 2.0)))
+    case = replace(FOUNDING, inputs=inputs, loss_weights=InOrder((2.0, 5.0)))
+    b, a = (2.0 * 9.0, 5.0 * 144.0) if weighted else (9.0, 144.0)
+    found = read(case, {"loss": 2.0 * 9.0 + 5.0 * 144.0, "b_loss": b, "a_loss": a})
+    assert found.signature == "input: alphabet (dict inputs, fed a list)"
 
 
 def test_a_list_of_results_in_another_order_is_told() -> None:

@@ -36,8 +36,8 @@ Component = Literal[
 
 ALTOGETHER: Final[Mapping[How, str]] = {
     "other number": "the model has more weights, or fewer, than before",
-    "by place": "loss weights go to the outputs by their place, whatever their names are",
-    "shifted": "a key that no input has moves what the inputs are given",
+    "by place": "weights go to the outputs by their place, whatever their names are",
+    "shifted": "a key that none of them has moves what the others are given",
     "kept": "metrics of the `compile` before are reported still",
     "lost": "the compiled model inside does not report its own loss and metrics",
     "not refused": "class weights of several outputs are not refused in so many words",
@@ -166,9 +166,8 @@ def fault(
     loaded = case.trip == "weights" and component == "prediction"
     if loaded and how != "not loaded" and went:
         how = "other order"  # whichever it is hangs on the names alone
-    weights = case.loss_weights
-    if component == "weight" and isinstance(weights, ByName) and how != "left out":
-        how = how if set(weights.names) == set(case.names) else "by place"
+    if how not in ("left out", "unexplained", "kept"):
+        how = _by_name(case, component) or how
     rule = {
         "target": target_rule(case),
         "metric target": target_rule(case),
@@ -194,6 +193,19 @@ def fault(
     return Fault(component, how, leading_rule(case) or rule, given, went, doubtful, own=rule)
 
 
+def _by_name(case: Case, component: Component) -> How | None:
+    """How values go astray that have not the names of the outputs: that hangs on nothing else."""
+    field = {"target": "targets", "metric target": "targets", "weight": "loss_weights"}
+    field |= {"sample weight": "sample_weight", "metric weight": "sample_weight"}
+    given = getattr(case, field[component]) if component in field else None
+    if not isinstance(given, ByName):
+        return None
+    # Which targets may be left out, and with what else, is another question.
+    if set(case.names) - set(given.names) and "target" not in component:
+        return "by place"
+    return "shifted" if set(given.names) - set(case.names) else None
+
+
 def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
     """The forms that a fault of a component is about, in words."""
     outputs = {"dict": "dict outputs", "nested": "nested outputs"}.get(
@@ -203,7 +215,7 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
         return f"layers in a {case.heads}"
     if how in ("other container", "other number"):
         return "after a round trip"
-    if how in ("by batch", "in part"):
+    if how in ("by batch", "in part", "weighted"):
         return "of each output"
     if case.inner and component == "total":
         return "compiled model inside"
@@ -213,6 +225,8 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
         held = case.inputs.container
         held = held if held == "OrderedDict" else "dict" if is_dict(held) else "list"
         fed = case.inputs.fed
+        if how == "shifted":
+            return f"{held} inputs"
         if isinstance(fed, ByName) and fed.kind == "OrderedDict":
             return f"{held} inputs, fed an OrderedDict"
         return f"{held} inputs, fed a {'dict' if isinstance(fed, ByName) else 'list'}"

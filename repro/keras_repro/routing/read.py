@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 from keras_repro.case import LEVEL, ByName, Case, One
 from keras_repro.oracle import (
@@ -120,13 +120,18 @@ def _as_wired(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
     many = len(wires) > 1
     # Not every release reports the loss of each output.
     told = ((wire, observed.get(f"{wire.name}_loss", wire.value)) for wire in wires if many)
-    if not all(_close(value, wire.value) for wire, value in told if wire.loss):
+    if not all(_told(wire, value) for wire, value in told if wire.loss):
         return False
     return all(
         _close(observed.get(f"{wire.name}_{metric}" if many else metric, math.nan), value)
         for wire in wires
         for metric, value, _ in wire.measured()
     )
+
+
+def _told(wire: Wire, value: float) -> bool:
+    """Whether it is the loss of an output: releases differ in whether it is weighted (R6)."""
+    return _close(value, wire.value) or _close(value, wire.weight * wire.value)
 
 
 def _prediction_faults(
@@ -199,19 +204,32 @@ def _loss_faults(
                     return faults if told else (*faults, fault(case, "name", "other order"))
         if _close(observed["loss"], sum(wire.weight * wire.value for wire in wires)):
             return (_misreported(case, wires, observed),)
-        if any(_close(observed["loss"], total) for total in _by_place(case, wires)):
-            return (fault(case, "weight", "by place"),)
+        for component, total in _by_place(case, wires):
+            if _close(observed["loss"], total):
+                return (fault(case, component, "by place"),)
     return (fault(case, "total", "unexplained"),)
 
 
-def _by_place(case: Case, wires: Sequence[Wire]) -> Iterator[float]:
-    """The totals if a dict of loss weights is a list of its values, sorted by key or as written."""
-    weights = case.loss_weights
-    if isinstance(weights, ByName):
-        for items in (sorted(weights.items), weights.items):
+def _by_place(case: Case, wires: Sequence[Wire]) -> Iterator[tuple[Component, float]]:
+    """The totals if a dict with other names than those of the outputs is a list of its values.
+
+    They are sorted by their keys, or as they were written; and so are the outputs.
+    """
+    parts: tuple[tuple[Component, str, Any], ...] = (
+        ("target", "target", case.targets),
+        ("weight", "weight", case.loss_weights),
+        ("sample weight", "sample", case.sample_weight),
+    )
+    for component, part, given in parts:
+        if not isinstance(given, ByName) or set(given.names) == set(case.names):
+            continue
+        for items in (sorted(given.items), given.items):
             for order in (sorted(wires, key=lambda wire: wire.name), wires):
-                given = [*(value for _, value in items), *(1.0 for _ in wires)]
-                yield sum(w * wire.value for w, wire in zip(given, order, strict=False))
+                moved = [
+                    replace(wire, **{part: items[place][1]}) if place < len(items) else wire
+                    for place, wire in enumerate(order)
+                ]
+                yield component, sum(wire.weight * wire.value for wire in moved)
 
 
 def _misreported(case: Case, wires: Sequence[Wire], observed: Mapping[str, float]) -> Fault:

@@ -67,7 +67,8 @@ def plain_loss(case: Case) -> Iterator[dict[str, Any]]:
     if not each:
         yield {"loss": One("mse")}
     yield {"loss": _map(loss, lambda _: "mse")}
-    yield {"loss": _for_all(case, loss)}
+    for other in ("mse", "mae"):
+        yield {"loss": _for_all(case, loss, other)}
     if each and isinstance(loss, InOrder) and isinstance(weights, ByName):
         yield {"loss": ByName(tuple(zip(case.names, loss.values, strict=True)))}
     for plainer in _plainer(case, loss):
@@ -76,12 +77,12 @@ def plain_loss(case: Case) -> Iterator[dict[str, Any]]:
             yield {"loss": plainer}
 
 
-def _for_all(case: Case, given: Any) -> Any:
+def _for_all(case: Case, given: Any, other: str) -> Any:
     """Losses where there were none; names that were not there come last."""
-    given = _map(given, lambda loss: loss or "mse")
+    given = _map(given, lambda loss: loss or other)
     if isinstance(given, InOrder | Like):
         return given
-    missing = tuple((name, "mse") for name in case.names if name not in given.names)
+    missing = tuple((name, other) for name in case.names if name not in given.names)
     return replace(given, items=given.items + missing)
 
 
