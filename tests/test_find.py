@@ -338,7 +338,7 @@ def test_a_release_with_bugs_is_caught(prober: Prober, released: Source, found: 
     assert len(set(signatures(found))) == len(found.findings)
     # Contract before inconsistent, models before structures, then the commonest.
     order = [
-        (one.reading.strength, isinstance(one.case, TreeCase), -round(one.share or 0.0, 2))
+        (one.reading.strength, isinstance(one.case, TreeCase), -round(one.share or 0.0, 1))
         for one in found.findings
     ]
     assert order == sorted(order)

@@ -356,9 +356,12 @@ def test_a_fault_after_a_round_trip_breaks_the_rule_of_round_trips() -> None:
 
 def test_what_cannot_be_explained_is_said() -> None:
     """Lost: the reader would invent a cause, or crash, for a bug of another kind."""
-    for observed in ({"loss": 7777.0}, {"loss": float("nan")}, {}):
+    for observed in ({"loss": 7777.0}, {"loss": float("nan")}):
         found = read(FOUNDING, observed)
         assert found.signature == "total: unexplained (dict loss, list outputs)"
+    nothing = read(FOUNDING, {})
+    assert nothing.signature == "total: left out (dict loss, list outputs)"
+    assert nothing.sentences == ("the total is not reported",)
 
 
 def test_left_out_losses_and_weights_are_named() -> None:

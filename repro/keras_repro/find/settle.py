@@ -20,7 +20,7 @@ from keras_repro.find.runs import Runs
 from keras_repro.find.seen import Memory, Seen, with_tree
 from keras_repro.reading import AnyCase, CaseSignature, explain, was_right
 from keras_repro.shrink import shrink
-from keras_repro.steps import decided, of_one_width, plainer_around
+from keras_repro.steps import decided, of_fewer, of_one_width, plainer_around
 from keras_repro.trees.case import TreeCase
 
 __all__ = ["Settling"]
@@ -113,6 +113,7 @@ class Settling:
         if UNEXPLAINED in seen.signature:
             # Perhaps it is two failures at once, and one of them comes with the names.
             cases += [case for words, case in changed(seen.case) if words == IN_ORDER]
+            cases += of_fewer(seen.case)
         for place, case in enumerate(cases):
             if self._before is not None and not self._before.passes(case, seen.tree):
                 continue

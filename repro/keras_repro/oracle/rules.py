@@ -105,7 +105,7 @@ def _context(case: Case) -> Iterator[str]:
     called_before = case.before is not None and case.earlier != "another compile"
     if called_before or case.data != "arrays" or case.jit:
         yield "R19"
-    if case.batches > 1 or case.entry in ("validation", *LEVEL):
+    if case.batches > 1 or case.steps_per_execution > 1 or case.entry in ("validation", *LEVEL):
         yield "R19"
     if extra_keys(case):
         yield "R24"

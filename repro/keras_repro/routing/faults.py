@@ -95,8 +95,9 @@ class Fault:
         if self.how in ALTOGETHER:
             return (ALTOGETHER[self.how],)
         if not self.went:
-            moved = "the numbers of outputs are reported under the names of others"
-            return (moved if self.component == "name" else "some loss is not reported",)
+            said = {"name": "the numbers of outputs are reported under the names of others"}
+            said |= {"total": "the total is not reported"}
+            return (said.get(self.component, "some loss is not reported"),)
         if self.how in OF_EACH:
             return tuple(OF_EACH[self.how].format(what) for what, _ in self.went)
         return tuple(_sentence(self.component, output, other) for output, other in self.went)

@@ -207,6 +207,8 @@ def _loss_faults(
         for component, total in _by_place(case, wires):
             if _close(observed["loss"], total):
                 return (fault(case, component, "by place"),)
+    elif not each:
+        return (fault(case, "total", "left out"),)
     return (fault(case, "total", "unexplained"),)
 
 

@@ -4,8 +4,8 @@ Each takes a case and yields cases that are plainer in one way. What can be left
 then each form becomes plainer, then names become letters. No step undoes another, so a case cannot
 come back to what it was.
 
-Public: `simpler_cases`, `plainer_around`, `of_one_width`, `decided`, `STEPS`, `LETTERS`,
-`ranked`. Pure.
+Public: `simpler_cases`, `plainer_around`, `of_one_width`, `of_fewer`, `decided`, `STEPS`,
+`LETTERS`, `ranked`. Pure.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ __all__ = [
     "LETTERS",
     "STEPS",
     "decided",
+    "of_fewer",
     "of_one_width",
     "plainer_around",
     "ranked",
@@ -70,6 +71,11 @@ def plainer_around(case: Case) -> Iterator[Case]:
 def of_one_width(case: Case) -> Iterator[Case]:
     """The case with outputs of one shape, where nothing that goes astray is refused for its own."""
     yield from _cases(case, same_widths(case))
+
+
+def of_fewer(case: Case) -> Iterator[Case]:
+    """The case with an output less, as of many outputs not every mixture can be told."""
+    yield from _cases(case, fewer_outputs(case))
 
 
 def decided(case: Case) -> Iterator[Case]:
