@@ -105,6 +105,7 @@ def _mixed() -> Any:
         (2, cases(first=(INPUTS, USES))),
         (1, cases(first=(ARGUMENTS, MODELS))),
         (1, cases(first=(ARGUMENTS, USES))),
+        (1, cases(first=(USES, USES))),
         (1, open_cases()),
     )
     return st.one_of([strategy for count, strategy in shares for _ in range(count)])

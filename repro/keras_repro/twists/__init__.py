@@ -178,7 +178,7 @@ MODELS: Final[tuple[Twist, ...]] = (
 INPUTS: Final[tuple[Twist, ...]] = (inputs, inputs, inputs, inside, optional)
 USES: Final[tuple[Twist, ...]] = (
     *(trip, trip, trip, trip, trip, prediction, prediction),
-    *(other_entry, data, call_before, compiled),
+    *(other_entry, data, batches, call_before, compiled),
 )
 """What can be odd about the arguments, the model, what is done with it: most bugs of an odd model
 show only after a round trip, or in one of the ways to call it, and most round trips go well with

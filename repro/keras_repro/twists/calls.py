@@ -26,8 +26,12 @@ from keras_repro.twists.base import Draw, some_form, uncompiled
 
 def other_entry(draw: Draw, case: Case) -> Case:
     """Another way to get the same numbers."""
-    entries = ("validation", "evaluate as list", *LEVEL, "each loss", "evaluate inside")
+    lists = ("evaluate as list", "evaluate as list")
+    entries = (*lists, "each loss", "each loss", "validation", "evaluate inside", *LEVEL[1:])
     entry = draw(st.sampled_from(entries))
+    if entry == "evaluate as list" and case.loss is not None and not case.metrics:
+        # Of the total alone there is no order.
+        case = weighted_metrics(draw, case)
     if entry == "evaluate inside":
         return case.but(entry=entry, inner=True)
     if entry == "each loss":
@@ -60,7 +64,9 @@ def data(draw: Draw, case: Case) -> Case:
     kind = draw(st.sampled_from(get_args(Data)[1:]))
     if case.predicting:
         return case.but(data=kind, entry="predict")
-    entry = case.entry if case.entry in ("fit", "evaluate", "validation") else "fit"
+    entry = case.entry
+    if entry not in ("fit", "evaluate", "validation"):
+        entry = draw(st.sampled_from(("evaluate", "fit")))
     forms: dict[str, Any] = {}
     for field in ("targets", "sample_weight"):
         given = getattr(case, field)
