@@ -125,12 +125,12 @@ def _settled(case: Case) -> bool:
 
 def doubts(case: Case) -> tuple[str, ...]:
     """Return what in `case` rests on less than the documentation or a maintainer's word."""
-    return tuple(_doubts(case))
+    return tuple(dict.fromkeys(_doubts(case)))
 
 
 def leeway(case: Case) -> tuple[str, ...]:
     """Return the forms in `case` that no rule allows, so that Keras may refuse them."""
-    return () if case.refused else tuple(_leeway(case))
+    return () if case.refused else tuple(dict.fromkeys(_leeway(case)))
 
 
 def _doubts(case: Case) -> Iterator[str]:
@@ -203,7 +203,7 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "what metrics of nested outputs are called"
     for field, given in case.forms():
         if isinstance(given, InOrder) and given.kind == "tuple":
-            yield f"a tuple of {field}"
+            yield f"a tuple of {field.removeprefix('weighted_')}"
     if case.metrics is not None and _repeats(case):
         yield "the same metric twice"
     # That such a key moves nothing is a rule (R24); that it may be refused takes nothing away.
@@ -236,12 +236,14 @@ def _leeway(case: Case) -> Iterator[str]:
     names = set(case.names)
     for field in ("loss_weights", "metrics", "weighted_metrics", "sample_weight"):
         given = getattr(case, field)
+        # Metrics are in as much doubt, be they weighted or not.
+        what = field.removeprefix("weighted_")
         if isinstance(given, ByName) and not names <= set(given.names):
-            yield f"no {field} for some output"
+            yield f"no {what} for some output"
         if isinstance(given, InOrder | Like) and None in given.values:
-            yield f"None in {field}"
+            yield f"None in {what}"
         if given is not None and partial(case) and field != "sample_weight":
-            yield f"{field} where an output has no loss"
+            yield f"{what} where an output has no loss"
     each = case.sample_weight is not None and not isinstance(case.sample_weight, One)
     if each and _held(case.sample_weight) != _held(case.targets):
         yield "sample weights in another container than targets"
