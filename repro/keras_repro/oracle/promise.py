@@ -142,7 +142,7 @@ def _doubts(case: Case) -> Iterator[str]:
         # Of losses and loss weights the functional guide says it; of these it is our reading.
         for field in ("targets", "metrics", "weighted_metrics"):
             if isinstance(getattr(case, field), InOrder):
-                yield f"a list of {field} for a dict of outputs"
+                yield f"a list of {field.removeprefix('weighted_')} for a dict of outputs"
     if isinstance(case.sample_weight, InOrder | ByName | Like):
         yield "sample weights of each output"
     if case.class_weight is not None:
