@@ -150,7 +150,7 @@ def _doubts(case: Case) -> Iterator[str]:
     if case.weighted_metrics is not None:
         yield "weighted metrics"
     if partial(case) and (lists := _lists(case)):
-        yield f"a list of {lists[0]} where an output has no loss"
+        yield f"a list of {lists[0].removeprefix('weighted_')} where an output has no loss"
     if isinstance(case.targets, ByName) and not set(case.names) <= set(case.targets.names):
         yield "no target for some output"
     if case.data != "arrays" and case.inputs is not None and case.inputs.fed_none:
