@@ -190,6 +190,8 @@ def fault(
     if how == "key order":
         rule = "R17"
     given = forms_of(case, component, how)
+    if how == "other container":
+        given = f"{went[0][0]} {given}"
     doubtful = bool(doubts(case))
     return Fault(component, how, leading_rule(case) or rule, given, went, doubtful, own=rule)
 

@@ -68,6 +68,8 @@ def runs(case: Case) -> bool:
         return False
     if case.trip == "export" and not _exports(case):
         return False
+    if case.trip == "clone compiled" and case.predicting:
+        return False
     graph = not case.eager or case.jit or case.entry in ("predict", "predict_on_batch")
     graph = graph or case.trip in ("save", "export")
     names = [*case.names, *(output.layer for output in case.outputs if not case.auto)]
