@@ -81,6 +81,7 @@ _TAIL: Final = """\
 wrong = False
 for name in expected | observed:
     want, got = expected.get(name, "-"), observed.get(name, "-")
+    both = name in expected and name in observed
 {good}
     print(f"{{name!r:10}} expected {{want!s:8}} observed {{got}}", "" if good else "<- wrong")
     wrong = wrong or not good
@@ -91,18 +92,17 @@ _EACH: Final = """\
 each = any(name.endswith("_loss") for name in observed)
 """
 _WITH_LOSSES: Final = """\
-    if "-" in (want, got):  # not every release reports the loss of each output
-        good = {more} or (name.endswith("_loss") and not each)
-    else:
-        good = np.isclose(got, want, rtol=1e-5)"""
+    if both:
+        good = np.isclose(got, want, rtol=1e-5)
+    else:  # not every release reports the loss of each output
+        good = {more} or (name.endswith("_loss") and not each)"""
 _ALL: Final = """\
-    good = {more} or (got != "-" and np.isclose(got, want, rtol=1e-5))"""
+    good = np.isclose(got, want, rtol=1e-5) if both else {more}"""
 _NOT_KEPT: Final = """\
-    more = want == "-" and not name.endswith("mae")  # a metric of the first compile
+    more = name in observed and not name.endswith("mae")  # a metric of the first compile
 """
 _NO_OTHERS: Final = """\
-    there = "-" not in (want, got)
-    good = name == "loss" or (there and np.isclose(got, want, rtol=1e-5))"""
+    good = name == "loss" or (both and np.isclose(got, want, rtol=1e-5))"""
 
 _PREDICTIONS: Final = """\
 wrong = False
@@ -161,7 +161,7 @@ def _tail(case: Case, losses: bool) -> str:
     """What holds the numbers against each other; more may be reported than is known."""
     if case.entry == "each loss":
         return _TAIL.format(good=_NO_OTHERS)
-    known, more = "", 'want == "-"'
+    known, more = "", "name in observed"
     if case.compiled_twice:
         known, more = _NOT_KEPT, "more"
     if losses:
