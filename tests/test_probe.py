@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import textwrap
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -288,6 +289,28 @@ def test_an_exception_and_its_frames_in_keras_are_reported(
         line=3,
     )
     assert "Traceback" in outcome.stderr
+
+
+def test_an_exception_of_the_script_has_no_frames_of_an_error_it_caught(
+    tmp_path: Path, start: Start
+) -> None:
+    """Without it a mistake of the script after a refusal would be read as Keras' own."""
+    source = fake_keras(
+        tmp_path,
+        init="import keras.src.utils.traceback_utils",
+        src__utils__traceback_utils=FILTER,
+        src__trainers__compile_utils=RAISES,
+    )
+    text = """
+    from keras.src.trainers import compile_utils
+    try:
+        compile_utils.filtered()
+    except ValueError:
+        None + 1
+    """
+    outcome = probe(textwrap.dedent(text), source, start)
+    assert outcome.raised and outcome.raised.type == "TypeError"
+    assert outcome.raised.frames == ()
 
 
 def test_tensorflow_is_warm_and_keras_is_not(build: Source) -> None:

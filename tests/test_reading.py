@@ -105,6 +105,15 @@ def test_a_refusal_is_the_same_under_other_names() -> None:
     assert another is not None and another.signature != one.signature
 
 
+def test_what_the_script_raises_by_itself_is_no_refusal() -> None:
+    """Lost: an `evaluate` that returns None would be filed as a refusal, in words of Python's."""
+    own = Raised("TypeError", "unsupported operand type(s) for |: 'dict' and 'NoneType'", line=24)
+    reading = explain(FOUNDING, replace(ended(), raised=own))
+    assert reading is not None and not reading.refused
+    assert reading.signature.startswith("failed: raises TypeError: unsupported operand")
+    assert reading.strength == "inconsistent"
+
+
 def test_a_law_that_is_broken_is_told_with_its_container() -> None:
     """Lost: bugs of keras.tree would all be one failure."""
     text = "flatten(structure)\n  expected [2, 1]\n  observed [1, 2]\n"

@@ -137,6 +137,9 @@ def explain(case: AnyCase, outcome: Outcome) -> Reading | None:
             return None
         found = differs.signature, differs.rules, differs.sentences
         return Reading(*found, doubts=differs.doubts)
+    if outcome.raised is not None and not outcome.raised.frames:
+        # Keras returned, and the script could do nothing with what it was given.
+        return replace(_failed(case, outcome), doubts=("it is the script that raised, not Keras",))
     if outcome.raised is not None:
         refused = routing.refusal(case, outcome.raised.type, outcome.raised.message)
         doubts = oracle.doubts(case)

@@ -171,11 +171,15 @@ def loaded(keras: types.ModuleType) -> dict[str, str | None]:
 
 def keras_frames(tb: types.TracebackType | None) -> list[str]:
     """The frames of a traceback inside Keras, outermost first."""
+    # The wrapper that filters tracebacks is in every one of them.
+    inside = [f for f in _inside_keras(tb) if "traceback_utils.py:" not in f]
+    return inside[-FRAMES_KEPT:]
+
+
+def _inside_keras(tb: types.TracebackType | None) -> list[str]:
     root = str(Path(getattr(sys.modules.get("keras"), "__file__", None) or "/nowhere/x").parent)
     frames = [(f.filename, f.name) for f in traceback.extract_tb(tb)]
-    inside = [(os.path.relpath(f, root), n) for f, n in frames if f.startswith(root + os.sep)]
-    # The wrapper that filters tracebacks is in every one of them.
-    return [f"{f}:{n}" for f, n in inside if not f.endswith("traceback_utils.py")][-FRAMES_KEPT:]
+    return [f"{os.path.relpath(f, root)}:{n}" for f, n in frames if f.startswith(root + os.sep)]
 
 
 def script_line(tb: types.TracebackType | None, filename: str) -> int | None:
@@ -195,10 +199,13 @@ def describe(error: BaseException, kept: list[str], filename: str = "") -> dict[
     except Exception as broken:  # noqa: BLE001 - the message of a foreign exception may do anything
         message = f"(its message could not be read: {type(broken).__name__})"
     frames = keras_frames(error.__traceback__)
+    if len(kept) > len(frames) and _inside_keras(error.__traceback__):
+        # Else what was kept is of an error that somebody caught, and this one is the script's own.
+        frames = kept
     return {
         "type": name,
         "message": message[:MESSAGE_LIMIT],
-        "frames": kept if len(kept) > len(frames) else frames,
+        "frames": frames,
         "line": script_line(error.__traceback__, filename),
     }
 
