@@ -31,6 +31,9 @@ __all__ = ["read"]
 RTOL: Final = 1e-5
 """As in the scripts: what they call wrong is wrong here."""
 
+PAIRED: Final[tuple[Component, ...]] = ("target", "loss", "weight", "sample weight")
+"""What meets an output to give its loss."""
+
 INNER: Final = (0.0, 1.0)
 """The loss of the compiled model inside, before and after it is evaluated; no case has these."""
 
@@ -187,35 +190,72 @@ def _loss_faults(
         _close(observed[one.name], one.value) for one in checked if one.name in observed
     ):
         return ()
-    if case.inner and observed.get("loss") in INNER:
-        return (fault(case, "total", "inner model"),)
-    if "loss" in observed:
-        # Names that go astray are the last resort: first, each reported loss is that of its name.
-        for told in (True, False):
-            for orders in loss_wirings(case):
-                if _explains(wires, orders, observed, told):
-                    components: tuple[Component, ...] = (
-                        "target",
-                        "loss",
-                        "weight",
-                        "sample weight",
-                    )
-                    faults = faults_of(case, wires, components, orders)
-                    return faults if told else (*faults, fault(case, "name", "other order"))
-        if _close(observed["loss"], sum(wire.weight * wire.value for wire in wires)):
-            return (_misreported(case, wires, observed),)
-        for component, total in _by_place(case, wires):
-            if _close(observed["loss"], total):
-                return (fault(case, component, "by place"),)
-    elif not each:
-        return (fault(case, "total", "left out"),)
+    if "loss" not in observed:
+        return (fault(case, "total", "unexplained" if each else "left out"),)
+    for explanation in EXPLANATIONS:
+        if faults := explanation(case, wires, observed):
+            return faults
     return (fault(case, "total", "unexplained"),)
 
 
-def _by_place(case: Case, wires: Sequence[Wire]) -> Iterator[tuple[Component, float]]:
-    """The totals if a dict with other names than those of the outputs is a list of its values.
+def _inner(case: Case, wires: Sequence[Wire], observed: Mapping[str, float]) -> tuple[Fault, ...]:
+    """The total is that of the model inside."""
+    inner = case.inner and observed["loss"] in INNER
+    return (fault(case, "total", "inner model"),) if inner else ()
 
-    They are sorted by their keys, or as they were written; and so are the outputs.
+
+def _paired(case: Case, wires: Sequence[Wire], observed: Mapping[str, float]) -> tuple[Fault, ...]:
+    """Targets, losses or weights met other outputs, and each reported loss is that of its name."""
+    for orders in loss_wirings(case):
+        if _explains(wires, orders, observed, told=True):
+            return faults_of(case, wires, PAIRED, orders)
+    return ()
+
+
+def _paired_and_renamed(
+    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
+) -> tuple[Fault, ...]:
+    """As `_paired`, and the names of what is reported went astray as well."""
+    for orders in loss_wirings(case):
+        if _explains(wires, orders, observed, told=False):
+            return (*faults_of(case, wires, PAIRED, orders), fault(case, "name", "other order"))
+    return ()
+
+
+def _misreported(
+    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
+) -> tuple[Fault, ...]:
+    """The total is right, and the losses of outputs beside it are wrong."""
+    total = sum(wire.weight * wire.value for wire in wires)
+    if not _close(observed["loss"], total):
+        return ()
+    told = [(one, observed[f"{one.name}_loss"]) for one in wires if f"{one.name}_loss" in observed]
+    wrong = tuple((wire.name, None) for wire, value in told if not _close(value, wire.value))
+    if all(_close(value, _by_batch(wire)) for wire, value in told):
+        return (fault(case, "reported loss", "by batch", wrong),)
+    parts = [value / wire.value for wire, value in told if wire.value]
+    if len(parts) == len(told) and all(_close(part, parts[0]) for part in parts):
+        return (fault(case, "reported loss", "in part", wrong),)
+    return (fault(case, "reported loss", "unexplained"),)
+
+
+def _by_place(
+    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
+) -> tuple[Fault, ...]:
+    """A dict with other names than those of the outputs was taken as a list of its values."""
+    for component, total in _totals_by_place(case, wires):
+        if _close(observed["loss"], total):
+            return (fault(case, component, "by place"),)
+    return ()
+
+
+EXPLANATIONS: Final = (_inner, _paired, _paired_and_renamed, _misreported, _by_place)
+"""Of a loss that is not the promised one, the plainest first: the first that fits is told."""
+
+
+def _totals_by_place(case: Case, wires: Sequence[Wire]) -> Iterator[tuple[Component, float]]:
+    """The totals if the values of such a dict are sorted by their keys, or as they were written;
+    and so are the outputs.
     """
     parts: tuple[tuple[Component, str, Any], ...] = (
         ("target", "target", case.targets),
@@ -232,18 +272,6 @@ def _by_place(case: Case, wires: Sequence[Wire]) -> Iterator[tuple[Component, fl
                     for place, wire in enumerate(order)
                 ]
                 yield component, sum(wire.weight * wire.value for wire in moved)
-
-
-def _misreported(case: Case, wires: Sequence[Wire], observed: Mapping[str, float]) -> Fault:
-    """The fault of losses of outputs that are wrong where the total is right."""
-    told = [(one, observed[f"{one.name}_loss"]) for one in wires if f"{one.name}_loss" in observed]
-    wrong = tuple((wire.name, None) for wire, value in told if not _close(value, wire.value))
-    if all(_close(value, _by_batch(wire)) for wire, value in told):
-        return fault(case, "reported loss", "by batch", wrong)
-    parts = [value / wire.value for wire, value in told if wire.value]
-    if len(parts) == len(told) and all(_close(part, parts[0]) for part in parts):
-        return fault(case, "reported loss", "in part", wrong)
-    return fault(case, "reported loss", "unexplained")
 
 
 def _by_batch(wire: Wire) -> float:
