@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
@@ -13,8 +15,8 @@ from keras_bisect.builds.build import parse_build
 from keras_bisect.builds.index import Index
 from keras_bisect.builds.store import Source, Store, cache_folder
 from keras_bisect.errors import HarnessError
-from keras_bisect.outcome import Ended, Outcome, Raised
-from keras_bisect.probe.prober import Prober
+from keras_bisect.outcome import Ended, Outcome, Raised, Tree
+from keras_bisect.probe.prober import Prober, Script
 from keras_bisect.verdict import judge
 from keras_repro.case import ByName, Case
 from keras_repro.find import Budget, Found, Kept, Searched, search
@@ -159,6 +161,9 @@ class Disguised:
     def is_right(self, case: Case, tree: str) -> bool:
         return self.outcome(case, tree).code == 0
 
+    def ahead(self, cases: Iterable[AnyCase], tree: str) -> Iterable[AnyCase]:
+        return cases
+
     def stop(self) -> None:
         raise AssertionError("nothing went wrong")
 
@@ -180,6 +185,36 @@ def test_what_fails_without_a_round_trip_is_not_blamed_on_it() -> None:
     assert memory.fails(Seen(loaded, "optree", reading, outcome, 2), facts(loaded))
     settling.settle(memory.waiting[1:], lambda: None)
     assert [one.reading for one in memory.findings(unshrunk=True)] == [finding.reading]
+
+
+class Slow(Runs):
+    """Runs of which no two may be of one script, and that take a while."""
+
+    def __init__(self, jobs: int) -> None:
+        super().__init__(
+            cast(Prober, SimpleNamespace(jobs=jobs, backend="")),
+            cast(Source, SimpleNamespace(build="")),
+        )
+        self.ran: list[str] = []
+        self.most = 0
+
+    def _run(self, script: Script, tree: Tree) -> Outcome:
+        self.most = max(self.most, self._running)
+        assert script.text not in self.ran
+        self.ran.append(script.text)
+        time.sleep(0.02)
+        return Outcome(Ended.EXIT, len(self.ran) % 2, 0.0)
+
+
+@pytest.mark.parametrize("jobs", [1, 2, 5])
+def test_what_is_run_ahead_is_run_once_and_looked_at_in_its_order(jobs: int) -> None:
+    """Lost: more processors would shrink to something else, or never be used."""
+    cases = [replace(FOUNDING, batches=count) for count in (1, 2, 3, 4, 2, 5, 6, 7, 8, 1)]
+    with Slow(jobs) as runs:
+        seen = [case for case in runs.ahead(cases, "optree") if runs.outcome(case, "optree")]
+    assert seen == cases
+    assert len(runs.ran) == 8
+    assert runs.most == jobs if jobs < 5 else 2 < runs.most <= 5
 
 
 class Loud(Disguised):

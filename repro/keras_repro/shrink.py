@@ -12,7 +12,7 @@ Public: `shrink`, `simpler`. Pure, but for the test it is given.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from keras_repro.reading import AnyCase
 from keras_repro.steps import simpler_cases
@@ -22,16 +22,21 @@ from keras_repro.trees.shrink import simpler_tree_cases
 __all__ = ["shrink", "simpler"]
 
 
-def shrink(case: AnyCase, same: Callable[[AnyCase], bool]) -> AnyCase:
+def shrink(
+    case: AnyCase,
+    same: Callable[[AnyCase], bool],
+    ahead: Callable[[Iterable[AnyCase]], Iterable[AnyCase]] = iter,
+) -> AnyCase:
     """The simplest case that can be reached by steps that keep the failure.
 
     Args:
         case: a case that fails.
         same: whether a case fails in the same way. It is asked about each case once.
+        ahead: hands on the cases that `same` may be asked about next, which it may look at before.
     """
     tried = {case}
     while True:
-        for candidate in simpler(case):
+        for candidate in ahead(simpler(case)):
             if candidate in tried:
                 continue
             tried.add(candidate)

@@ -165,6 +165,8 @@ def _of_inputs(inputs: Inputs) -> Iterator[tuple[str, str]]:
         yield "inputs.alphabet", "other"
     if known != list(inputs.names):
         yield "fed.feeding", "other"
+    if known != sorted(known):
+        yield "fed.alphabet", "other"
     if len(known) < len(inputs.fed_names):
         yield "fed.more", "yes"
 

@@ -9,11 +9,14 @@ Public: `Runs`.
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
+from typing import TypeVar
 
 from keras_bisect.builds.store import Source
 from keras_bisect.errors import HarnessError
@@ -24,6 +27,8 @@ from keras_repro.reading import AnyCase, render, was_right
 from keras_repro.trees.case import TreeCase
 
 __all__ = ["Runs"]
+
+AnyCaseT = TypeVar("AnyCaseT", bound=AnyCase)
 
 
 class Runs:
@@ -42,7 +47,9 @@ class Runs:
         self.jobs = prober.jobs
         self._build, self._backend = source.build, prober.backend
         self._lock = threading.Lock()
-        self._known: dict[tuple[str, Tree], Outcome] = {}
+        self._known: dict[tuple[str, Tree], Future[Outcome]] = {}
+        self._running = 0
+        self._pool = ThreadPoolExecutor(self.jobs, "ahead")
         self._stopped = False
 
     def __enter__(self) -> Runs:
@@ -56,6 +63,8 @@ class Runs:
         trace: TracebackType | None,
     ) -> None:
         """End the workers."""
+        # What is run ahead ends with its worker.
+        self._pool.shutdown(wait=False, cancel_futures=True)
         self.workers.close()
         if self._light is not None:
             self._light.close()
@@ -115,11 +124,12 @@ class Runs:
             )
         return outcome
 
-    def keep(self, script: Script, tree: Tree, outcome: Outcome) -> Outcome:
+    def keep(self, script: Script, tree: Tree, outcome: Outcome) -> None:
         """Remember an outcome, so that it need not be run again."""
+        future: Future[Outcome] = Future()
+        future.set_result(outcome)
         with self._lock:
-            self._known[digest(script), tree] = outcome
-        return outcome
+            self._known[digest(script), tree] = future
 
     def outcome(self, case: AnyCase, tree: Tree) -> Outcome:
         """The outcome of a case.
@@ -129,17 +139,50 @@ class Runs:
             HarnessError: Keras does not import.
         """
         script = render(case)
+        known = digest(script), tree
         with self._lock:
-            known = self._known.get((digest(script), tree))
-        if known is not None:
-            return known
+            future = self._known.get(known)
+            if future is None:
+                mine = self._known[known] = Future()
+                self._running += 1
+        if future is not None:
+            return future.result()
+        try:
+            mine.set_result(self._run(script, tree))
+        except BaseException as error:  # noqa: BLE001 - it is raised for all who wait
+            with self._lock:
+                del self._known[known]
+            mine.set_exception(error)
+        finally:
+            with self._lock:
+                self._running -= 1
+        return mine.result()
+
+    def _run(self, script: Script, tree: Tree) -> Outcome:
         if self._stopped:
             raise KeyboardInterrupt
         worker = self.workers.take(tree)
         try:
-            return self.keep(script, tree, self._imported(worker.run(script)))
+            return self._imported(worker.run(script))
         finally:
             self.workers.give(worker)
+
+    def ahead(self, cases: Iterable[AnyCaseT], tree: Tree) -> Iterator[AnyCaseT]:
+        """The cases, of which the next ones are run already while one is looked at.
+
+        Only where fewer run than may at a time: late in a search there is but one failure to make
+        small, and of ten steps that are tried for it nine lead nowhere.
+        """
+        left, following = iter(cases), collections.deque[AnyCaseT]()
+        for case in left:
+            following.append(case)
+            with self._lock:
+                idle = self._running < self.jobs - 1
+            if idle and len(following) > 1:
+                self._pool.submit(self.outcome, case, tree)
+            if len(following) == self.jobs:
+                yield following.popleft()
+        yield from following
 
     def passes(self, case: AnyCase, tree: Tree) -> bool:
         """Whether a case passes, or is refused as it may be."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import Any
 
 from keras_bisect.errors import UsageError
@@ -93,7 +94,8 @@ class Settling:
             known.add(plainer.signature)
             small = self._smaller(plainer, self._hold(plainer)) or small
         if small is not None and not isinstance(small.case, TreeCase):
-            for _, case in changed(small.case):
+            others = (case for _, case in changed(small.case))
+            for case in self._runs.ahead(others, small.tree):
                 self._try(small, case)
                 last, its, failed = small.tried[-1]
                 if last == case and not failed:
@@ -114,7 +116,7 @@ class Settling:
             # Perhaps it is two failures at once, and one of them comes with the names.
             cases += [case for words, case in changed(seen.case) if words == IN_ORDER]
             cases += of_fewer(seen.case)
-        for place, case in enumerate(cases):
+        for place, case in enumerate(self._runs.ahead(cases, seen.tree)):
             if self._before is not None and not self._before.passes(case, seen.tree):
                 continue
             outcome = self._runs.outcome(case, seen.tree)
@@ -130,7 +132,7 @@ class Settling:
         case = seen.case
         if isinstance(case, TreeCase) or case.beside != "nothing":
             return None
-        for other in plainer_around(case):
+        for other in self._runs.ahead(plainer_around(case), seen.tree):
             if self._runs.is_right(other, seen.tree):
                 names = [one.name for one in fields(case)]
                 apart = [name for name in names if getattr(case, name) != getattr(other, name)]
@@ -157,7 +159,10 @@ class Settling:
             failed = self._try(seen, case)
             return failed and (hold is None or self._hangs_on(hold, case, seen))
 
-        return replace(seen, case=shrink(seen.case, same)) if same(seen.case) else None
+        if not same(seen.case):
+            return None
+        ahead = partial(self._runs.ahead, tree=seen.tree)
+        return replace(seen, case=shrink(seen.case, same, ahead))
 
     def _try(self, seen: Seen, case: AnyCase) -> bool:
         """Run a case; whether it fails in the same way. What it shows is remembered."""
