@@ -243,6 +243,28 @@ def test_a_swap_that_shapes_make_loud_is_the_quiet_one() -> None:
     assert finding.reading.signature.startswith("target: alphabet")
 
 
+class Swapped(Disguised):
+    """Runs of a Keras that gives each output the other's target, whatever they are called."""
+
+    def outcome(self, case: Case, tree: str) -> Outcome:
+        if len(case.outputs) != 2:
+            return Outcome(Ended.EXIT, 0, 0.1)
+        stdout = "'loss'     expected 45.0     observed 29.0 <- wrong\n"
+        return Outcome(Ended.EXIT, 1, 0.1, stdout=stdout)
+
+
+def test_a_swap_of_all_names_is_not_one_of_the_alphabet() -> None:
+    """Lost: one bug is three findings, of which two speak of an order that has no part in it."""
+    runs, memory = Swapped(), Memory()
+    outcome = runs.outcome(FOUNDING, "optree")
+    reading = explain(FOUNDING, outcome)
+    assert reading is not None and "alphabet" in reading.signature
+    memory.fails(Seen(FOUNDING, "optree", reading, outcome, 1), facts(FOUNDING))
+    Settling(cast(Runs, runs), memory, ("optree",)).settle(memory.waiting, lambda: None)
+    [finding] = memory.findings(unshrunk=True)
+    assert finding.reading.signature.startswith("target: other order")
+
+
 class Masked(Disguised):
     """Runs of a Keras that fails in one way for two reasons: `fit`, and cloning."""
 

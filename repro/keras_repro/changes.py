@@ -1,6 +1,6 @@
 """Cases that differ from a case in one thing that a reader understands, and what that is in words.
 
-Public: `changed`, `difference`, `IN_ORDER`. Pure.
+Public: `changed`, `difference`. Pure.
 """
 
 from __future__ import annotations
@@ -15,9 +15,7 @@ from keras_repro.oracle import promised
 from keras_repro.reading import AnyCase
 from keras_repro.trees.case import Node, Tree, TreeCase
 
-__all__ = ["IN_ORDER", "changed", "difference"]
-
-IN_ORDER: Final = "output names in alphabetical order"
+__all__ = ["changed", "difference"]
 
 GIVEN: Final = {
     "targets": "targets",
@@ -73,7 +71,7 @@ def changed(case: AnyCase) -> Iterator[tuple[str, AnyCase]]:
 
 
 def _cases(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
-    yield IN_ORDER, _renamed(case)
+    yield "output names in alphabetical order", _renamed(case)
     yield from _inputs(case)
     for field, given in case.forms():
         words = GIVEN[field]

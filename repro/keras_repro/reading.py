@@ -80,6 +80,17 @@ class Reading:
         return self.signature.startswith("refused: ")
 
     @property
+    def by_order(self) -> bool:
+        """Whether an order of names is what went wrong, as far as its numbers tell."""
+        return bool(self.faults) and self.faults[0].how in ("alphabet", "key order")
+
+    def like(self, other: Reading) -> bool:
+        """Whether the same went wrong with the same arguments, in whatever way."""
+        return [(one.component, one.given) for one in self.faults[:1]] == [
+            (one.component, one.given) for one in other.faults[:1]
+        ]
+
+    @property
     def strength(self) -> Strength:
         """That of the gravest fault; without faults, that of the strongest rule that is broken.
 

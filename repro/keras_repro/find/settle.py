@@ -14,14 +14,14 @@ from typing import Any
 from keras_bisect.errors import UsageError
 from keras_bisect.outcome import Tree
 from keras_bisect.verdict import judge
-from keras_repro.changes import IN_ORDER, changed
+from keras_repro.changes import changed
 from keras_repro.find.facts import facts
 from keras_repro.find.model import Finding
 from keras_repro.find.runs import Runs
 from keras_repro.find.seen import Memory, Seen, with_tree
 from keras_repro.reading import AnyCase, CaseSignature, explain, was_right
 from keras_repro.shrink import shrink
-from keras_repro.steps import decided, of_fewer, of_one_width, plainer_around
+from keras_repro.steps import decided, of_fewer, of_one_order, of_one_width, plainer_around
 from keras_repro.trees.case import TreeCase
 
 __all__ = ["Settling"]
@@ -114,14 +114,18 @@ class Settling:
         disguises = len(cases)
         if UNEXPLAINED in seen.signature:
             # Perhaps it is two failures at once, and one of them comes with the names.
-            cases += [case for words, case in changed(seen.case) if words == IN_ORDER]
-            cases += of_fewer(seen.case)
+            cases += [*of_one_order(seen.case), *of_fewer(seen.case)]
+        elif seen.reading.by_order:
+            # Perhaps it only looks as if an order were to blame.
+            cases += of_one_order(seen.case)
         for place, case in enumerate(self._runs.ahead(cases, seen.tree)):
             if self._before is not None and not self._before.passes(case, seen.tree):
                 continue
             outcome = self._runs.outcome(case, seen.tree)
             reading = explain(case, outcome)
             if reading is None or reading.signature in known:
+                continue
+            if place >= disguises and seen.reading.by_order and not reading.like(seen.reading):
                 continue
             if place < disguises or UNEXPLAINED not in reading.signature:
                 return Seen(case, seen.tree, reading, outcome, seen.examples)

@@ -4,8 +4,8 @@ Each takes a case and yields cases that are plainer in one way. What can be left
 then each form becomes plainer, then names become letters. No step undoes another, so a case cannot
 come back to what it was.
 
-Public: `simpler_cases`, `plainer_around`, `of_one_width`, `of_fewer`, `decided`, `STEPS`,
-`LETTERS`, `ranked`. Pure.
+Public: `simpler_cases`, `plainer_around`, `of_one_width`, `of_one_order`, `of_fewer`, `decided`,
+`STEPS`, `LETTERS`, `ranked`. Pure.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from keras_repro.steps.base import LETTERS, Step, ranked
 from keras_repro.steps.outputs import (
     fewer_outputs,
     of_their_own,
+    one_order,
     plain_names,
     plain_outputs,
     same_widths,
@@ -47,6 +48,7 @@ __all__ = [
     "STEPS",
     "decided",
     "of_fewer",
+    "of_one_order",
     "of_one_width",
     "plainer_around",
     "ranked",
@@ -71,6 +73,11 @@ def plainer_around(case: Case) -> Iterator[Case]:
 def of_one_width(case: Case) -> Iterator[Case]:
     """The case with outputs of one shape, where nothing that goes astray is refused for its own."""
     yield from _cases(case, same_widths(case))
+
+
+def of_one_order(case: Case) -> Iterator[Case]:
+    """The case with all that goes by name in one order, so that no order is to blame."""
+    yield from _cases(case, one_order(case))
 
 
 def of_fewer(case: Case) -> Iterator[Case]:

@@ -164,6 +164,19 @@ def plain_names(case: Case) -> Iterator[dict[str, Any]]:
             yield changes
 
 
+def one_order(case: Case) -> Iterator[dict[str, Any]]:
+    """Outputs in the order of their names and of their layers', and so the keys of each dict."""
+    changes = _renamed(case, sorted(case.names), sorted(output.layer for output in case.outputs))
+    known = sorted(case.names)
+    for field, given in changes.items():
+        if isinstance(given, ByName):
+            # What no output has stays behind or before them.
+            ordered = iter(sorted(item for item in given.items if item[0] in known))
+            items = (next(ordered) if item[0] in known else item for item in given.items)
+            changes[field] = replace(given, items=tuple(items))
+    yield changes
+
+
 def _renamed(case: Case, names: Sequence[str], layers: Sequence[str]) -> dict[str, Any]:
     new = dict(zip(case.names, names, strict=True))
     outputs: tuple[Output, ...]
