@@ -240,6 +240,9 @@ def test_every_choice_of_every_dimension_is_drawn() -> None:
         "tuple",
         "dict",
         "OrderedDict",
+        "defaultdict",
+        "namedtuple",
+        "nested",
     }
 
 

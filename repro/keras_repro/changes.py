@@ -137,9 +137,12 @@ def _inputs(case: Case) -> Iterator[tuple[str, dict[str, Any]]]:
             items = tuple(zip(inputs.names, ordered, strict=True))
             fed = replace(inputs.fed, items=items)
             yield "the data in the order of the inputs", {"inputs": replace(inputs, fed=fed)}
-    else:
+    elif isinstance(inputs.fed, InOrder):
         named = ByName(tuple(zip(inputs.names, inputs.fed.values, strict=True)))
         yield "a dict of data", {"inputs": replace(inputs, fed=named)}
+    else:
+        listed = replace(inputs, container="list", nest=None, fed=InOrder(inputs.fed.values))
+        yield "a list of inputs", {"inputs": listed}
 
 
 # -- trees -----------------------------------------------------------------------------------------

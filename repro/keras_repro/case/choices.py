@@ -102,11 +102,13 @@ Heads = Literal[
     "OrderedDict",
     "defaultdict",
     "dict by setdefault",
+    "dict by update",
 ]
 """What holds the layers of a subclassed model; a dict is filled in another order to load them, and
 of sets one is taken that has another order."""
 BY_KEY: Final = (
     *("dict", "set", "dict of lists", "OrderedDict", "defaultdict", "dict by setdefault"),
+    "dict by update",
 )
 """Of these, those that are filled in another order."""
 Within = Literal["nothing", "list", "dict", "OrderedDict"]

@@ -200,15 +200,16 @@ def _output(entry: _Field) -> Output:
 def _inputs(entry: _Field) -> Inputs | None:
     if entry.value is None:
         return None
-    given = entry.object({"members", "container", "fed"}, ("inside",))
+    given = entry.object({"members", "container", "fed"}, ("inside", "nest"))
     fed = _form(_Field.optional_number)(given["fed"])
-    if not isinstance(fed, InOrder | ByName):
+    if not isinstance(fed, InOrder | ByName | Like):
         given["fed"].refuse("an array or an object")
     return Inputs(
         members=tuple(_input(one) for one in given["members"].array()),
         container=given["container"].one_of(get_args(Container)),
         fed=fed,
         inside=given["inside"].one_of(get_args(Within)) if "inside" in given else "nothing",
+        nest=_nest(given["nest"]) if "nest" in given else None,
     )
 
 
@@ -339,10 +340,11 @@ def _shown(value: Any) -> Any:
     match value:
         case Nest():
             return _plain_nest(value)
-        case Inputs(members, container, fed, inside):
+        case Inputs(members, container, fed, inside, nest):
             shown = {"members": [_plain_input(one) for one in members], "container": container}
             shown |= {"fed": _plain(fed)}
-            return shown if inside == "nothing" else shown | {"inside": inside}
+            shown |= {} if inside == "nothing" else {"inside": inside}
+            return shown if nest is None else shown | {"nest": _plain_nest(nest)}
         case One() | InOrder() | ByName() | Like():
             return _plain(value)
     return value

@@ -74,14 +74,22 @@ class Inputs:
 
     members: tuple[Input, ...]
     container: Container
-    fed: InOrder[float | None] | ByName[float | None]
+    fed: InOrder[float | None] | ByName[float | None] | Like[float | None]
+    """In a namedtuple, a tuple is that."""
     inside: Within = "nothing"
     """What holds the inputs of a model inside, to which they go first."""
+    nest: Nest | None = None
+    """How they are nested, where `container` is `nested`."""
 
     def __post_init__(self) -> None:
         """Check names and keys, and the length of what is fed in order."""
-        if self.container in ("tensor", "namedtuple", "nested"):
-            raise ValueError(f"inputs: they cannot stand in a {self.container}")
+        if self.container == "tensor":
+            raise ValueError("inputs: they cannot stand in a tensor")
+        nested = (self.container == "nested", self.nest is not None, isinstance(self.fed, Like))
+        if any(nested) != all(nested):
+            raise ValueError("inputs: nested ones have a nest, and are fed alike; others not")
+        if self.nest is not None and list(self.nest.leaves()) != list(range(len(self.members))):
+            raise ValueError("inputs: a nest holds each of them once, in order")
         if not self.members:
             raise ValueError("inputs: expected at least one input, found none")
         only([one.layer for one in self.members], "the input layers")
@@ -89,7 +97,7 @@ class Inputs:
         for one in self.members:
             if (one.key is not None) != is_dict(self.container):
                 raise ValueError(f"inputs: {one.layer!r} of a {self.container}: a key is amiss")
-        if isinstance(self.fed, InOrder) and len(self.fed.values) != len(self.members):
+        if isinstance(self.fed, InOrder | Like) and len(self.fed.values) != len(self.members):
             raise ValueError(f"inputs: expected {len(self.members)} arrays, one an input")
         if self.inside != "nothing" and any(one.optional for one in self.members):
             raise ValueError("inputs: a model inside is given all of them")

@@ -96,16 +96,28 @@ def _mixed() -> Any:
 
     from keras_repro.loosened import open_cases
     from keras_repro.strategies import cases
-    from keras_repro.twists import ARGUMENTS, INPUTS, MODELS, USES, level
+    from keras_repro.twists import (
+        ARGUMENTS,
+        CALLS,
+        INPUTS,
+        KEPT,
+        MODELS,
+        USES,
+        level,
+        prediction,
+        trip,
+    )
 
     shares: tuple[tuple[int, Any], ...] = (
         (2, cases(first=(ARGUMENTS, ARGUMENTS))),
         (2, cases(first=(ARGUMENTS, ARGUMENTS, (level,)))),
         (2, cases(first=(MODELS, USES))),
         (2, cases(first=(INPUTS, USES))),
+        (1, cases(first=(KEPT, (trip,), (prediction, trip)))),
         (1, cases(first=(ARGUMENTS, MODELS))),
         (1, cases(first=(ARGUMENTS, USES))),
-        (1, cases(first=(USES, USES))),
+        (2, cases(first=(ARGUMENTS, CALLS))),
+        (1, cases(first=(CALLS, USES))),
         (1, open_cases()),
     )
     return st.one_of([strategy for count, strategy in shares for _ in range(count)])

@@ -31,7 +31,7 @@ from keras_repro.trees.case import TreeCase
 
 __all__ = ["search"]
 
-QUIET = 1500
+QUIET = 5000
 """Cases without anything new, after which a search ends before its budget; more if it took long."""
 
 

@@ -11,11 +11,11 @@ rule, and `promise` what may be judged at all, and how strictly. Pure.
 
 from keras_repro.oracle.numbers import (
     INSIDE,
-    KEPT,
     REFUSED,
     Expectation,
     Wire,
     expected,
+    kept,
     named,
     reports_each,
     wiring,
@@ -35,7 +35,6 @@ __all__ = [
     "CONSTANTS",
     "FUNCTIONS",
     "INSIDE",
-    "KEPT",
     "LATER",
     "REFUSED",
     "Constants",
@@ -43,6 +42,7 @@ __all__ = [
     "Wire",
     "doubts",
     "expected",
+    "kept",
     "leading_rule",
     "leeway",
     "loss_rules",

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final, TypeVar
 
 from keras_bisect.errors import UsageError
@@ -24,16 +23,7 @@ from keras_repro.oracle.rules import (
 )
 from keras_repro.oracle.values import scored
 
-__all__ = ["INSIDE", "KEPT", "REFUSED", "Expectation", "Wire", "expected", "wiring"]
-
-KEPT: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "model.input": "type(model.input) is type(made.input)",
-        "model.output": "type(model.output) is type(made.output)",
-        "model.weights": "len(model.weights) == len(made.weights)",
-    }
-)
-"""What a model keeps over a round trip: of its inputs and outputs the kind of their container."""
+__all__ = ["INSIDE", "REFUSED", "Expectation", "Wire", "expected", "kept", "wiring"]
 
 INSIDE: Final = ("loss", "mae")
 """What the compiled model inside reports of itself: each is one."""
@@ -146,7 +136,7 @@ def expected(case: Case) -> tuple[Expectation, ...]:
         values = {wire.name: wire.predicts for wire in wires}
         if case.compared:
             # One stands for yes: what held the inputs and outputs holds them still.
-            values |= dict.fromkeys(KEPT, 1.0)
+            values |= dict.fromkeys(kept(case), 1.0)
         return tuple(Expectation(name, value, rules, True) for name, value in values.items())
     many = len(wires) > 1
     losses, targets = loss_rules(case), target_rules(case)
@@ -175,6 +165,21 @@ def expected(case: Case) -> tuple[Expectation, ...]:
             )
             numbers.append(Expectation(name, value, rules, True))
     return tuple(numbers)
+
+
+def kept(case: Case) -> dict[str, str]:
+    """What a model keeps over a round trip, each with the expression that is true then.
+
+    Of its inputs and outputs that is the kind of their container, and of an `OrderedDict` the order
+    of its keys, which is there for its own sake.
+    """
+    of = {"output": case.container}
+    of = {"input": case.inputs.container if case.inputs is not None else "tensor"} | of
+    found = {f"model.{what}": f"type(model.{what}) is type(made.{what})" for what in of}
+    for what, container in of.items():
+        if container == "OrderedDict":
+            found[f"keys of model.{what}"] = f"list(model.{what}) == list(made.{what})"
+    return found | {"model.weights": "len(model.weights) == len(made.weights)"}
 
 
 def _each_loss(case: Case, wires: Iterable[Wire]) -> Iterator[Expectation]:

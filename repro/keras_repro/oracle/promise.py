@@ -138,6 +138,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "a dict of another kind"
     if case.container == "namedtuple":
         yield "a namedtuple of outputs"
+    if case.inputs is not None and case.inputs.container in ("namedtuple", "nested"):
+        yield "inputs that are nested, or in a namedtuple"
     if is_dict(case.container):
         # Of losses and loss weights the functional guide says it; of these it is our reading.
         for field in ("targets", "metrics", "weighted_metrics"):
@@ -214,6 +216,8 @@ def _leeway(case: Case) -> Iterator[str]:
     if extra_keys(case):
         yield EXTRA_KEY
     inputs = case.inputs
+    if inputs is not None and isinstance(inputs.fed, Like) and inputs.fed.swapped:
+        yield "a tuple for a list inside a nest"
     if inputs is not None and is_dict(inputs.container) and isinstance(inputs.fed, InOrder):
         yield "a list for a dict of inputs"
     if inputs is not None and case.entry == "function" and not _made_for(inputs):
@@ -275,7 +279,10 @@ def _made_for(inputs: Inputs) -> bool:
     """Whether a function is fed the container that its inputs are in; any dict will do for one."""
     if is_dict(inputs.container):
         return isinstance(inputs.fed, ByName) and set(inputs.fed.names) == set(inputs.names)
-    return isinstance(inputs.fed, InOrder) and inputs.fed.kind == inputs.container
+    if isinstance(inputs.fed, Like):
+        return not inputs.fed.swapped and inputs.fed.dicts == "the same"
+    held = "tuple" if inputs.container == "namedtuple" else inputs.container
+    return isinstance(inputs.fed, InOrder) and inputs.fed.kind == held
 
 
 def _refused_alone(case: Case) -> bool:

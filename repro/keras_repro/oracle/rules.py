@@ -159,16 +159,20 @@ def odd_dicts(case: Case) -> bool:
     if case.inputs is not None:
         kinds += [kind for kind in (case.inputs.container,) if is_dict(kind)]  # type: ignore[misc]
         kinds += [case.inputs.inside] if case.inputs.inside == "OrderedDict" else []
-        kinds += [case.inputs.fed.kind] if isinstance(case.inputs.fed, ByName) else []
+        fed = case.inputs.fed
+        kinds += [fed.kind] if isinstance(fed, ByName) else []
+        kinds += [fed.dicts] if isinstance(fed, Like) else []  # type: ignore[list-item]
     return any(kind not in ("dict", "the same") for kind in kinds) or any(
         kind in ("OrderedDict", "defaultdict") for kind in nest_kinds(case)
     )
 
 
 def nest_kinds(case: Case) -> Iterator[str]:
-    """Yield the kinds of the containers that the outputs are nested in."""
+    """Yield the kinds of the containers that the outputs, and inputs, are nested in."""
     if case.nest is not None:
         yield from case.nest.kinds()
+    if case.inputs is not None and case.inputs.nest is not None:
+        yield from case.inputs.nest.kinds()
 
 
 def _pairing(

@@ -46,6 +46,7 @@ ALTOGETHER: Final[Mapping[How, str]] = {
 """What is said of a fault that is of no output in particular."""
 OF_EACH: Final[Mapping[How, str]] = {
     "other container": "{} is in another container than before",
+    "other keys": "the {} are in another order than before",
     "not loaded": "the weights of output {!r} were not loaded",
     "weighted": "the loss of output {!r} is reported weighted",
     "by batch": "the loss of output {!r} is the mean of its batches, whatever their size",
@@ -190,7 +191,7 @@ def fault(
     if how == "key order":
         rule = "R17"
     given = forms_of(case, component, how)
-    if how == "other container":
+    if how in ("other container", "other keys"):
         given = f"{went[0][0]} {given}"
     doubtful = bool(doubts(case))
     return Fault(component, how, leading_rule(case) or rule, given, went, doubtful, own=rule)
@@ -216,7 +217,7 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
     )
     if component == "prediction" and case.trip == "weights":
         return f"layers in a {case.heads}"
-    if how in ("other container", "other number"):
+    if how in ("other container", "other keys", "other number"):
         return "after a round trip"
     if how in ("by batch", "in part", "weighted"):
         return "of each output"
@@ -226,6 +227,8 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
         if case.inputs.inside != "nothing":
             return f"{case.inputs.inside} inputs of a model inside"
         held = case.inputs.container
+        if held == "nested":
+            return "nested inputs"
         held = held if held == "OrderedDict" else "dict" if is_dict(held) else "list"
         fed = case.inputs.fed
         if how == "shifted":

@@ -15,16 +15,16 @@ from keras_repro.case import LEVEL, ByName, Case, One
 from keras_repro.oracle import (
     FUNCTIONS,
     INSIDE,
-    KEPT,
     REFUSED,
     Wire,
     expected,
+    kept,
     named,
     reports_each,
     wiring,
 )
 from keras_repro.routing.faults import Component, Fault, Routing, fault, faults_of
-from keras_repro.routing.ways import Order, feedings, loss_wirings, named_orders, wirings
+from keras_repro.routing.ways import How, Order, feedings, loss_wirings, named_orders, wirings
 
 __all__ = ["read"]
 
@@ -151,18 +151,9 @@ def _prediction_faults(
             order.append(index if index in like else like[0])
         return tuple(order)
 
-    lost = tuple(
-        fault(
-            case,
-            "prediction",
-            "other number" if name == "model.weights" else "other container",
-            ((name, None),),
-        )
-        for name in (KEPT if case.compared else ())
-        if observed.get(name) != 1.0
-    )
+    lost = [name for name in (kept(case) if case.compared else ()) if observed.get(name) != 1.0]
     if lost:
-        return lost
+        return tuple(fault(case, "prediction", _lost(name), ((name, None),)) for name in lost)
     order = found(0.0)
     if order is not None:
         return faults_of(case, wires, ("prediction",), (order,))
@@ -175,6 +166,12 @@ def _prediction_faults(
         if found(shift) == tuple(range(len(wires))):
             return (fault(case, "input", how, went),)
     return (fault(case, "prediction", "unexplained"),)
+
+
+def _lost(name: str) -> How:
+    if name == "model.weights":
+        return "other number"
+    return "other keys" if name.startswith("keys") else "other container"
 
 
 # ---------------------------------------------------------------------------------------------

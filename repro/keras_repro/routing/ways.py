@@ -23,6 +23,7 @@ How = Literal[
     "left out",
     "inner model",
     "other container",
+    "other keys",
     "other number",
     "not loaded",
     "kept",
@@ -38,13 +39,13 @@ How = Literal[
 ]
 """`closed up`: each None of a list was dropped, and what stood behind it moved up. `inner
 model`: the number is that of a compiled model inside. `other container`: what held the inputs, or
-the outputs, is another thing than before; `other number`: there are more or fewer of them. `not
-loaded`: weights are what they were before. `kept`: it is of an earlier `compile`. `lost`: a model
-inside reports its own no more. `weighted`: the loss of each output was multiplied by its weight.
-`by place`: names that are not those of all outputs mean nothing. `shifted`: a key that none has
-moved the others. `by batch`: a small batch counts as much as the others. `in part`: all are the
-same part of what they should be. `doubled`: what no output has was reported, too. `not refused`:
-what must be was not."""
+the outputs, is another thing than before; `other keys`: its keys are in another order; `other
+number`: there are more or fewer of them. `not loaded`: weights are what they were before. `kept`:
+it is of an earlier `compile`. `lost`: a model inside reports its own no more. `weighted`: the loss
+of each output was multiplied by its weight. `by place`: names that are not those of all outputs
+mean nothing. `shifted`: a key that none has moved the others. `by batch`: a small batch counts as
+much as the others. `in part`: all are the same part of what they should be. `doubled`: what no
+output has was reported, too. `not refused`: what must be was not."""
 
 Order = tuple[int, ...]
 """Whose share each output was given: output i was given that of output order[i]."""
@@ -150,6 +151,13 @@ def feedings(case: Case) -> Iterator[tuple[float, How, tuple[tuple[str, str | No
         ([names[index] for index in layers], "alphabet"),
         (written, "key order"),
     ]
+    if inputs.nest is not None:
+        paths = [tuple(map(str, path)) for path in inputs.nest.paths()]
+        by_path = sorted(range(len(names)), key=lambda index: paths[index])
+        reasons.insert(0, ([names[index] for index in by_path], "alphabet"))
+        reasons.insert(
+            1, ([names[by_path.index(place)] for place in range(len(names))], "alphabet")
+        )
     reasons += [(list(order), "other order") for order in permutations(written, len(names))]
     inverse = {name: sorted(names).index(name) for name in names}
     reasons.insert(1, ([names[inverse[name]] for name in names], "alphabet"))

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from keras_repro.case import LEVEL, SLICED, ByName, Case, Entry, Form, InOrder, Like, One, is_dict
-from keras_repro.oracle import KEPT, LATER, REFUSED, expected, named, reports_each
-from keras_repro.script.forms import given
+from keras_repro.oracle import LATER, REFUSED, expected, kept, named, reports_each
+from keras_repro.script.forms import given, nested
 from keras_repro.script.layout import After, Node, call, dictionary, listed, literal, statement
 
 __all__ = ["call_lines", "compiled_before", "data_lines"]
@@ -231,8 +231,8 @@ def _prediction(case: Case, indent: int) -> Iterator[str]:
     )
     yield statement("observed = ", shown, indent)
     if case.compared:
-        for name, kept in KEPT.items():
-            yield f'{margin}observed["{name}"] = float({kept})\n'
+        for name, true in kept(case).items():
+            yield f'{margin}observed["{name}"] = float({true})\n'
 
 
 def _paths(case: Case) -> Iterator[str]:
@@ -257,7 +257,13 @@ def _features(case: Case) -> Node | str:
 
 def _fed(case: Case, shown: Any) -> Node | str:
     assert case.inputs is not None
-    return given(case, case.inputs.fed, shown)
+    fed = case.inputs.fed
+    if isinstance(fed, Like):
+        assert case.inputs.nest is not None
+        return nested(case.inputs.nest, [shown(value) for value in fed.values], fed)
+    if case.inputs.container == "namedtuple" and isinstance(fed, InOrder) and fed.kind == "tuple":
+        return call("Inputs", *(shown(value) for value in fed.values))
+    return given(case, fed, shown)
 
 
 def _rows(case: Case) -> int:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from keras_repro.case import Case, Inputs, is_dict
+from keras_repro.script.forms import nested
 from keras_repro.script.layout import Node, call, dictionary, listed, literal, statement
 
 __all__ = ["ORDINALS", "input_lines"]
@@ -41,6 +42,9 @@ def input_lines(case: Case) -> str:
         return inner + ("inputs = keras.Input((1,))\nx = inner(inputs)\n" if inner else _PLAIN)
     optional = any(one.optional for one in case.inputs.members)
     lines = [_PLUS if optional else "", inner]
+    if case.inputs.container == "namedtuple":
+        fields = ", ".join(literal(one) for one in ORDINALS[: len(case.inputs.members)])
+        lines.append(f'Inputs = namedtuple("Inputs", [{fields}])\n')
     if case.inputs.inside == "nothing":
         lines += [*_members(case.inputs, optional), *_summed(case.inputs)]
     else:
@@ -87,6 +91,10 @@ def _members(inputs: Inputs, optional: bool) -> Iterator[str]:
         yield '    print("This Keras has no optional inputs:", repr(error))\n    sys.exit(125)\n'
     if is_dict(inputs.container):
         held = dictionary(zip(inputs.names, variables, strict=True), inputs.container)
+    elif inputs.nest is not None:
+        held = nested(inputs.nest, variables)
+    elif inputs.container == "namedtuple":
+        held = call("Inputs", *variables)
     else:
         held = listed(variables, inputs.container)
     yield statement("inputs = ", held)

@@ -34,7 +34,8 @@ def imports(case: Case) -> list[str]:
     """The modules of the standard library that the script needs, a line each."""
     text = repr(case)
     kinds = [kind for kind in ("OrderedDict", "defaultdict", "deque") if f"'{kind}'" in text]
-    if "namedtuple" in (case.container, case.heads):
+    held = (case.container, case.heads, case.inputs.container if case.inputs else "")
+    if "namedtuple" in held:
         kinds.append("namedtuple")
     lines = ["import inspect"] if case.trip in GUARDS else []
     lines += ["import os", "import sys", "import tempfile"] if _files(case) else ["import sys"]
@@ -177,6 +178,9 @@ def _heads(case: Case) -> str:
     if case.heads == "dict by setdefault":
         made += f"{margin}self.heads = {{}}\n{margin}for name in order:\n"
         return f"{made}{margin}    self.heads.setdefault(name, heads[name])\n"
+    if case.heads == "dict by update":
+        made += f"{margin}self.heads = {{}}\n"
+        return f"{made}{margin}self.heads.update((name, heads[name]) for name in order)\n"
     ordered = "{name: heads[name] for name in order}"
     if case.heads in ("OrderedDict", "defaultdict"):
         factory = "None, " if case.heads == "defaultdict" else ""

@@ -138,7 +138,7 @@ def render(case: Case) -> str:
         helpers(case),
         standing(case),
         "try:\n" if refusable else "",
-        *(_nested_model(case, indent) if case.nest else model_lines(case, indent)),
+        *(_nested_model(case, indent) if _nested(case) else model_lines(case, indent)),
     ]
     if not case.predicting:
         lines += compiled_before(case, indent)
@@ -211,8 +211,12 @@ def _pair(case: Case) -> str:
     )
 
 
+def _nested(case: Case) -> bool:
+    return case.nest is not None or (case.inputs is not None and case.inputs.nest is not None)
+
+
 def _nested_model(case: Case, indent: int) -> Iterator[str]:
-    """The model; that a release makes no model of nested outputs is no fault of routing."""
+    """The model; that a release makes none of what is nested is no fault of routing."""
     margin = " " * indent
     yield f"{margin}try:\n"
     yield from model_lines(case, indent + 4)

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from keras_repro.case import ByName, Case, InOrder, Within, is_dict
-from keras_repro.steps.base import LETTERS, ranked
+from keras_repro.case import BY_KEY, ByName, Case, InOrder, Like, Within, is_dict
+from keras_repro.steps.base import LETTERS, nest_without, plainer_nests, ranked
 
 
 def plain_model(case: Case) -> Iterator[dict[str, Any]]:
@@ -32,7 +32,7 @@ def plain_model(case: Case) -> Iterator[dict[str, Any]]:
     yield {"model": "functional", "heads": "list", "holder": "model"}
     yield {"within": "nothing", "direct": False}
     yield from ({name: value} for name, value in plain.items())
-    if case.heads in ("OrderedDict", "defaultdict", "dict by setdefault", "dict of lists"):
+    if case.heads in BY_KEY and case.heads != "set":
         yield {"heads": "dict"}
     if case.trip in ("clone recursively", "clone by call", "clone compiled"):
         yield {"trip": "clone"}
@@ -98,7 +98,8 @@ def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
         members = inputs.members[:index] + inputs.members[index + 1 :]
         if not all(one.optional for one in members):
             fed = _fed(inputs.fed, [one.name for one in members], none, inputs.names[index])
-            yield {"inputs": replace(inputs, members=members, fed=fed)}
+            nest = None if inputs.nest is None else nest_without(inputs.nest, index)
+            yield {"inputs": replace(inputs, members=members, fed=fed, nest=nest)}
     if any(one.optional for one in inputs.members):
         members = tuple(replace(one, optional=False) for one in inputs.members)
         fed = _fed(inputs.fed, inputs.names, set())
@@ -106,6 +107,9 @@ def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
         members = tuple(replace(one, optional=one.name in none) for one in inputs.members)
         yield {"inputs": replace(inputs, members=members)}
     fed = inputs.fed
+    if inputs.nest is not None and isinstance(fed, Like):
+        yield {"inputs": replace(inputs, container="list", nest=None, fed=InOrder(fed.values))}
+        yield from ({"inputs": replace(inputs, nest=one)} for one in plainer_nests(inputs.nest))
     if isinstance(fed, ByName):
         values = fed.as_dict()
         if set(inputs.names) == set(values):
@@ -115,6 +119,9 @@ def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
         ordered = tuple((name, values[name]) for name in inputs.names)
         yield {"inputs": replace(inputs, fed=replace(fed, items=ordered))}
         yield {"inputs": replace(inputs, fed=replace(fed, kind="dict"))}
+    elif isinstance(fed, Like):
+        plainer = ({"dicts": "the same"}, {"turned": False}, {"swapped": False})
+        yield from ({"inputs": replace(inputs, fed=replace(fed, **one))} for one in plainer)
     else:
         yield {"inputs": replace(inputs, fed=replace(fed, kind="list"))}
     if is_dict(inputs.container):
@@ -123,7 +130,7 @@ def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
         same = tuple(replace(one, layer=one.name) for one in inputs.members)
         yield {"inputs": replace(inputs, members=same)}
         yield {"inputs": replace(inputs, container="dict")}
-    else:
+    elif inputs.nest is None:
         yield {"inputs": replace(inputs, container="list")}
     # Letters of their own: a layer and an input cannot have one name.
     for names in (LETTERS[8 : 8 + len(inputs.members)], ranked(inputs.names, 8)):
@@ -136,7 +143,7 @@ def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
 def _fed(fed: Any, names: Sequence[str], none: Set[str], gone: str = "") -> Any:
     """The same form, which feeds each input what belongs to its place, or None."""
     values = {name: None if name in none else float(i) for i, name in enumerate(names, 1)}
-    if isinstance(fed, InOrder):
+    if isinstance(fed, InOrder | Like):
         return replace(fed, values=tuple(values.values()))
     items = tuple((name, values.get(name, value)) for name, value in fed.items if name != gone)
     return replace(fed, items=items)

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from keras_repro.case import ByName, Case, InOrder, Like, Nest, One, Output, is_dict
+from keras_repro.case import ByName, Case, InOrder, Like, One, Output, is_dict
 from keras_repro.oracle import CONSTANTS
-from keras_repro.steps.base import LETTERS, ranked
+from keras_repro.steps.base import LETTERS, nest_without, plainer_nests, ranked
 
 
 def fewer_outputs(case: Case) -> Iterator[dict[str, Any]]:
@@ -37,7 +37,7 @@ def _without(case: Case, index: int) -> dict[str, Any]:
         forms[field] = _drop(given, index, gone)
         if field in refilled:
             forms[field] = _refilled(forms[field], names, refilled[field])
-    nest = None if case.nest is None else _nest_without(case.nest, index)
+    nest = None if case.nest is None else nest_without(case.nest, index)
     shared = case.shared if len(kept) > 1 else "nothing"
     if shared == "one tensor":
         outputs = (*outputs[:-1], replace(outputs[-1], predicts=outputs[0].predicts))
@@ -63,21 +63,6 @@ def _refilled(given: Any, names: Sequence[str], values: Sequence[float]) -> Any:
     return One(values[0])
 
 
-def _nest_without(nest: Nest, gone: int) -> Nest | None:
-    entries: list[int | Nest] = []
-    keys: list[str] = []
-    for place, entry in enumerate(nest.entries):
-        kept: int | Nest | None
-        if isinstance(entry, int):
-            kept = None if entry == gone else entry - (entry > gone)
-        else:
-            kept = _nest_without(entry, gone)
-        if kept is not None:
-            entries.append(kept)
-            keys += nest.keys[place : place + 1]
-    return Nest(nest.kind, tuple(entries), tuple(keys)) if entries else None
-
-
 def plain_outputs(case: Case) -> Iterator[dict[str, Any]]:
     """Hold the outputs in a list; or in a dict under the names of their layers."""
     if is_dict(case.container):
@@ -88,7 +73,7 @@ def plain_outputs(case: Case) -> Iterator[dict[str, Any]]:
         yield {"container": "dict"}
     elif case.nest is not None:
         yield _unnested(case)
-        for nest in _plainer_nests(case.nest):
+        for nest in plainer_nests(case.nest):
             yield {"nest": nest}
     else:
         listed = {
@@ -120,32 +105,6 @@ def same_widths(case: Case) -> Iterator[dict[str, Any]]:
 def _unnested(case: Case) -> dict[str, Any]:
     forms = {f: InOrder(given.values) for f, given in case.forms() if isinstance(given, Like)}
     return {"container": "list", "nest": None, **forms}
-
-
-def _plainer_nests(nest: Nest) -> Iterator[Nest]:
-    """Less depth, plainer containers, plainer keys."""
-    for index, entry in enumerate(nest.entries):
-        if not isinstance(entry, int):
-            before, after = nest.entries[:index], nest.entries[index + 1 :]
-            if not nest.keys:
-                yield replace(nest, entries=(*before, *entry.entries, *after))
-            elif len(entry.entries) == 1:
-                yield replace(nest, entries=(*before, entry.entries[0], *after))
-    for index, entry in enumerate(nest.entries):
-        if not isinstance(entry, int):
-            for plainer in _plainer_nests(entry):
-                entries = (*nest.entries[:index], plainer, *nest.entries[index + 1 :])
-                yield replace(nest, entries=entries)
-    if nest.keys:
-        yield Nest("list", nest.entries)
-        if nest.kind != "dict":
-            yield replace(nest, kind="dict")
-        for keys in (LETTERS[15 : 15 + len(nest.keys)], ranked(nest.keys, 15)):
-            if tuple(keys) == nest.keys:
-                break
-            yield replace(nest, keys=tuple(keys))
-    elif nest.kind == "tuple":
-        yield replace(nest, kind="list")
 
 
 def plain_names(case: Case) -> Iterator[dict[str, Any]]:

@@ -5,9 +5,8 @@ dimension does not apply. `strategies.cases` draws a plain case and then some tw
 independent of the others; a twist whose outcome no rule decides is left out. So a dimension is
 added by writing one function here, and a step towards the plain form in `keras_repro.steps`.
 
-Public: `TWISTS`, `OFTEN`, `ARGUMENTS`, `MODELS`, `INPUTS`,
-`USES`, `Twist`, `runs`, `twisted`, and each twist
-by its name.
+Public: `TWISTS`, `OFTEN`, `ARGUMENTS`, `MODELS`, `INPUTS`, `KEPT`, `CALLS`, `USES`, `Twist`,
+`runs`, `twisted`, and each twist by its name.
 """
 
 from __future__ import annotations
@@ -45,6 +44,7 @@ from keras_repro.twists.models import (
     inner,
     inputs,
     inside,
+    nested_inputs,
     optional,
     trip,
     within,
@@ -62,7 +62,9 @@ from keras_repro.twists.outputs import (
 
 __all__ = [
     "ARGUMENTS",
+    "CALLS",
     "INPUTS",
+    "KEPT",
     "MODELS",
     "OFTEN",
     "SCOPE",
@@ -88,6 +90,7 @@ __all__ = [
     "level",
     "missing_key",
     "nested",
+    "nested_inputs",
     "odd_keys",
     "one_list_of_metrics",
     "optional",
@@ -121,6 +124,7 @@ TWISTS: Final[tuple[Twist, ...]] = (
     nested,
     joint,
     inputs,
+    nested_inputs,
     inside,
     optional,
     prediction,
@@ -175,7 +179,15 @@ MODELS: Final[tuple[Twist, ...]] = (
     *(optional, optional, inputs, inputs, nested, nested, nested, shared, shared),
     *(permuted_layers, odd_keys, chained, inner, architecture, auto),
 )
-INPUTS: Final[tuple[Twist, ...]] = (inputs, inputs, inputs, inside, optional)
+INPUTS: Final[tuple[Twist, ...]] = (
+    *(inputs, inputs, inputs, inputs),
+    *(inside, optional, nested_inputs),
+)
+KEPT: Final[tuple[Twist, ...]] = (other_container, other_container, other_container, nested, inputs)
+"""What a round trip has to keep: the containers of a model."""
+CALLS: Final[tuple[Twist, ...]] = (
+    *(other_entry, other_entry, data, data, batches, call_before, compiled),
+)
 USES: Final[tuple[Twist, ...]] = (
     *(trip, trip, trip, trip, trip, prediction, prediction),
     *(other_entry, data, batches, call_before, compiled),

@@ -61,12 +61,17 @@ def other_kind(draw: Draw, case: Case) -> Case:
 
 
 def extra_key(draw: Draw, case: Case) -> Case:
-    """A key that no output has, in one dict; before the others, or after them."""
+    """A key that no output has, in one dict: before the others, after them, or for one of them."""
     field = draw(st.sampled_from(FIELDS))
     given = _named(draw, case, field)
     if given is None:
         return case
     extra = (draw(st.sampled_from((EXTRA, "Aextra"))), given.items[0][1])
+    if draw(st.integers(0, 3)) == 3:
+        # Misspelt, as it were.
+        wrong = draw(st.integers(0, len(given.items) - 1))
+        items = (*given.items[:wrong], (extra[0], given.items[wrong][1]), *given.items[wrong + 1 :])
+        return case.but(**{field: replace(given, items=items)})
     place = draw(st.sampled_from((len(given.items), 0)))
     items = (*given.items[:place], extra, *given.items[place:])
     return case.but(**{field: replace(given, items=items)})
@@ -226,7 +231,7 @@ def _first(given: Any) -> Any:
 def scalar_weight(draw: Draw, case: Case) -> Case:
     """Loss weights of one output: a number, or a list or dict of one."""
     case = alone(case)
-    weight = CONSTANTS[1].weights[0]
+    weight = draw(st.sampled_from((CONSTANTS[1].weights[0], 0.0)))
     by_name = ByName(((case.names[0], weight),))
     return case.but(loss_weights=draw(st.sampled_from((One(weight), by_name))))
 

@@ -14,6 +14,7 @@ from keras_repro.case import (
     Case,
     Data,
     Earlier,
+    Entry,
     Form,
     InOrder,
     Like,
@@ -26,8 +27,10 @@ from keras_repro.twists.base import Draw, some_form, uncompiled
 
 def other_entry(draw: Draw, case: Case) -> Case:
     """Another way to get the same numbers."""
-    lists = ("evaluate as list", "evaluate as list")
-    entries = (*lists, "each loss", "each loss", "validation", "evaluate inside", *LEVEL[1:])
+    entries: tuple[Entry, ...] = (
+        *("evaluate as list", "evaluate as list", "each loss", "each loss"),
+        *("validation", "validation", "validation", "evaluate inside", *LEVEL[1:]),
+    )
     entry = draw(st.sampled_from(entries))
     if entry == "evaluate as list" and case.loss is not None and not case.metrics:
         # Of the total alone there is no order.

@@ -16,12 +16,14 @@ from keras_repro.case import (
     InOrder,
     Input,
     Inputs,
+    Like,
     Trip,
     Within,
     is_dict,
 )
 from keras_repro.twists.arguments import bare_target
 from keras_repro.twists.base import EXTRA, Draw, alone, uncompiled, without_names
+from keras_repro.twists.outputs import drawn_nest
 
 INPUT_NAMES: Final = ("j", "i", "J", "in_10", "in_2", "x0", "image")
 
@@ -30,7 +32,8 @@ def inputs(draw: Draw, case: Case) -> Case:
     """Several inputs, in a list or dict, fed in the same or in another container."""
     names = draw(st.lists(st.sampled_from(INPUT_NAMES), min_size=1, max_size=4, unique=True))
     names = names[::-1]
-    container = draw(st.sampled_from(("list", "dict", "tuple", "OrderedDict")))
+    kinds = (*("list", "dict", "tuple", "OrderedDict") * 2, "defaultdict", "namedtuple")
+    container = draw(st.sampled_from(kinds))
     keys: Sequence[str | None] = [None] * len(names)
     layers = names
     if is_dict(container):
@@ -52,6 +55,18 @@ def inputs(draw: Draw, case: Case) -> Case:
     return case.but(inputs=Inputs(members, container, fed))
 
 
+def nested_inputs(draw: Draw, case: Case) -> Case:
+    """Inputs in a nest of lists and dicts, and the data in the same nest."""
+    names = draw(st.lists(st.sampled_from(INPUT_NAMES), min_size=2, max_size=4, unique=True))
+    nest = drawn_nest(draw, len(names))
+    kinds = ("the same", "the same", "dict", "OrderedDict")
+    dicts = draw(st.sampled_from(kinds if any(map(is_dict, nest.kinds())) else kinds[:1]))
+    values = tuple(float(number) for number in range(1, len(names) + 1))
+    fed = Like(values, draw(st.booleans()), draw(st.integers(0, 5)) == 5, dicts)
+    members = tuple(Input(name) for name in names[::-1])
+    return case.but(inputs=Inputs(members, "nested", fed, nest=nest))
+
+
 def inside(draw: Draw, case: Case) -> Case:
     """Inputs that go to a model inside, which holds them in a container of its own."""
     given = case.inputs or inputs(draw, case).inputs
@@ -64,7 +79,7 @@ def inside(draw: Draw, case: Case) -> Case:
 def optional(draw: Draw, case: Case) -> Case:
     """Inputs that may be None; most of the time one of them is."""
     given = case.inputs or inputs(draw, case).inputs
-    if given is None or len(given.members) == 1:
+    if given is None or len(given.members) == 1 or given.nest is not None:
         return case
     most = len(given.members) - 1
     chosen = draw(st.sets(st.sampled_from(given.names), min_size=1, max_size=most))

@@ -30,7 +30,7 @@ def other_container(draw: Draw, case: Case) -> Case:
 def nested(draw: Draw, case: Case) -> Case:
     """The outputs in a nest of lists and dicts, and all that is passed them in the same nest."""
     count = len(case.outputs)
-    nest = _nest(draw, list(range(count)), 3)
+    nest = drawn_nest(draw, count)
     outputs = tuple(replace(output, key=None) for output in case.outputs)
 
     def like(given: Form[Any] | None, field: str) -> Form[Any] | None:
@@ -50,6 +50,11 @@ def nested(draw: Draw, case: Case) -> Case:
     return case.but(outputs=outputs, container="nested", nest=nest, **forms)
 
 
+def drawn_nest(draw: Draw, count: int) -> Nest:
+    """A nest of lists, tuples and dicts, up to three deep."""
+    return _nest(draw, list(range(count)), 3)
+
+
 def _nest(draw: Draw, numbers: list[int], depth: int) -> Nest:
     kinds = ("dict", "list", "tuple", "OrderedDict") if depth < 3 else ("dict", "list", "tuple")
     kind = draw(st.sampled_from(kinds))
@@ -58,7 +63,8 @@ def _nest(draw: Draw, numbers: list[int], depth: int) -> Nest:
     while rest:
         size = draw(st.integers(1, len(rest)))
         part, rest = rest[:size], rest[size:]
-        if depth > 1 and draw(st.booleans()) and (len(part) < len(numbers) or depth == 2):
+        whole = len(part) == len(numbers) and depth > 2
+        if depth > 1 and draw(st.booleans()) and not (whole and draw(st.integers(0, 3)) < 3):
             entries.append(_nest(draw, part, depth - 1))
         else:
             entries += part
