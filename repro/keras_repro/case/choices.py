@@ -72,8 +72,17 @@ Earlier = Literal[
 ]
 """What is called before the call whose numbers count; `another compile` is an evaluation of the
 model compiled for another loss, before it is compiled anew."""
-Data = Literal["arrays", "dataset", "generator", "PyDataset", "PyDataset of lists", "DataLoader"]
-"""`DataLoader` is torch's, with whole batches as its items."""
+Data = Literal[
+    "arrays",
+    "dataset",
+    "generator",
+    "PyDataset",
+    "PyDataset of lists",
+    "PyDataset with None",
+    "DataLoader",
+]
+"""`PyDataset with None` gives None as the weights of a batch. `DataLoader` is torch's, with whole
+batches as its items."""
 Architecture = Literal["functional", "functional subclass", "subclass", "sequential"]
 Trip = Literal[
     "none",
@@ -97,6 +106,7 @@ Heads = Literal[
     "list of lists",
     "lists that grow",
     "list by assignment",
+    "list by insert",
     "deque",
     "namedtuple",
     "OrderedDict",

@@ -155,6 +155,8 @@ class Case:
     """The weight of the first row of a batch; that of the others is one."""
     class_weight: float | None = None
     """The weight of the class of the first row; that of the others is one."""
+    classes: Literal["all", "some"] = "all"
+    """Whether the others are named, too."""
     nest: Nest | None = None
     """How the outputs are nested, where `container` is `nested`."""
     inputs: Inputs | None = None
@@ -244,6 +246,9 @@ class Case:
             raise ValueError(f"data: {self.entry} takes arrays alone")
         if self.data == "PyDataset of lists" and self.predicting:
             raise ValueError("data: a list of inputs could be the inputs, or a batch of them")
+        unweighted = self.targets is not None and self.sample_weight is None
+        if self.data == "PyDataset with None" and not unweighted:
+            raise ValueError("data: None stands in the place of the sample weights")
         for field, given in self.forms():
             if not trained:
                 raise ValueError(f"{field}: it goes with no {self.entry}")

@@ -169,6 +169,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "None among the data"
     if case.data == "PyDataset of lists":
         yield "a batch that is a list"
+    if case.data == "PyDataset with None":
+        yield "None in a batch"
     if case.heads not in ("list", "tuple", "dict"):
         yield f"layers in a {case.heads}"
     if case.compiled_twice:

@@ -57,6 +57,7 @@ def _source_lines(case: Case, indent: int) -> Iterator[str]:
     apart = "\n" if indent else "\n\n"
     parts = ["x"] if case.predicting else ["x", "y(batch)" if _by_batch(case) else "y"]
     parts += ["w"] if case.sample_weight is not None else []
+    parts += ["None"] if case.data == "PyDataset with None" else []
     batch = ", ".join(parts) if len(parts) > 1 else "(x,)"
     whole = f"({batch})" if len(parts) > 1 else batch
     count = "batch" if _by_batch(case) else "_"
@@ -176,7 +177,8 @@ def _passed(case: Case, targets: Node | str, method: str) -> list[Node | str]:
         target = int(next(iter(_values(case.targets))))
         classes: dict[int, float | None] = {}
         for first in range(target, target + case.batches * int(LATER), int(LATER)):
-            classes |= {first: case.class_weight, first + 1: 1.0}
+            classes |= {first: case.class_weight}
+            classes |= {first + 1: 1.0} if case.classes == "all" else {}
         passed.append(f"class_weight={classes}")
     if case.batches > 1 and case.data == "arrays" and not on_batch:
         passed.append("batch_size=2")

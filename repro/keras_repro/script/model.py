@@ -168,6 +168,11 @@ def _heads(case: Case) -> str:
             for place, head in enumerate(heads):
                 made += statement(f"self.heads[{place}] = ", head, 8)
             return made
+        case "list by insert":
+            made = f"{margin}self.heads = []\n"
+            for head in reversed(heads):
+                made += statement("", call("self.heads.insert", "0", head), 8)
+            return made
         case "set":
             lazily = ((name, After("lambda: ", head)) for name, head in named)
             made = statement("heads = ", dictionary(lazily), 8)

@@ -56,8 +56,11 @@ def plain_data(case: Case) -> Iterator[dict[str, Any]]:
     }
     yield plain
     yield from ({name: value} for name, value in plain.items())
-    if case.data in ("PyDataset", "PyDataset of lists", "DataLoader"):
+    if case.data in ("PyDataset of lists", "PyDataset with None"):
+        yield {"data": "PyDataset"}
+    if case.data in ("PyDataset", "PyDataset of lists", "PyDataset with None", "DataLoader"):
         yield {"data": "generator"}
+    yield {"classes": "all"}
     yield {"batches": 1, "short": False}
     yield {"batches": 1, "short": False, "steps_per_execution": 1}
     if case.batches > 2:

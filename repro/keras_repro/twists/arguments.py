@@ -195,7 +195,11 @@ def class_weight(draw: Draw, case: Case) -> Case:
             targets = ByName(tuple(zip(case.names, values, strict=True)))
         forms |= {"loss": One("mse"), "targets": targets}
         return case.but(class_weight=17.0, entry=entry, data="arrays", **forms)
-    return bare_target(draw, alone(case)).but(class_weight=17.0, entry=entry)
+    classes = draw(st.sampled_from(("all", "all", "some")))
+    case = bare_target(draw, alone(case)).but(class_weight=17.0, entry=entry, classes=classes)
+    if entry == "fit" and draw(st.booleans()):
+        return case.but(data=draw(st.sampled_from(("dataset", "generator", "PyDataset"))))
+    return case
 
 
 def bare_target(draw: Draw, case: Case) -> Case:
