@@ -279,11 +279,13 @@ class _Search:
         """Whether a case passes with less around it."""
         if isinstance(seen.case, TreeCase):
             return False
-        return any(
-            self._runs.is_right(case, seen.tree)
+        plainer = (
+            case
             for case in plainer_around(seen.case)
             if any(facts(case).get(name) != known.get(name) for name in dimensions)
         )
+        cases = self._runs.ahead(plainer, seen.tree)
+        return any(self._runs.is_right(case, seen.tree) for case in cases)
 
     def _settle(self) -> None:
         """Make small what is new, and learn its condition."""
