@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from keras_repro.case import ByName, Case, InOrder, Input, Inputs, One, Output
+from keras_repro.case import ByName, Case, InOrder, Input, Inputs, Like, Nest, One, Output
 from keras_repro.oracle import CONSTANTS, Wire, expected, number, wiring
 from keras_repro.routing import read, refusal
 from keras_repro.strategies import cases
@@ -323,6 +323,30 @@ def test_predictions_under_the_wrong_key_are_told() -> None:
     assert found.faults[0].strength == "inconsistent"
     plain = read(replace(case, container="dict"), {"b": 1.0, "a": 9.0})
     assert (plain.rules, plain.faults[0].strength) == (("R16",), "contract")
+
+
+def test_an_ordered_dict_that_lost_its_order_in_a_round_trip_is_told() -> None:
+    """Lost: lists of losses that meet other outputs in a copy of a model, and no sign of it."""
+    outputs = (Output("b", 9.0, "b"), Output("a", 1.0, "a"))
+    case = Case(outputs, "OrderedDict", None, None, entry="call", trip="clone")
+    right = {one.name: one.value for one in expected(case)}
+    assert read(case, right).right
+    found = read(case, right | {"keys of model.output": 0.0})
+    assert found.signature == "prediction: other keys (keys of model.output after a round trip)"
+    assert found.sentences == ("the keys of model.output are in another order than before",)
+    plain = case.but(container="dict")
+    assert not [one for one in expected(plain) if one.name.startswith("keys")]
+
+
+def test_nested_inputs_that_came_in_another_order_are_told() -> None:
+    """Lost: what mixes up the inputs of nested models would be an unexplained prediction."""
+    nest = Nest("dict", (Nest("list", (0,)), 1), ("q", "p"))
+    inputs = Inputs((Input("i"), Input("j")), "nested", Like((1.0, 2.0)), nest=nest)
+    called = Case(FOUNDING.outputs, "list", None, None, entry="call", inputs=inputs)
+    assert read(called, {"b": 9.0, "a": 1.0}).right
+    found = read(called, {"b": 0.0, "a": -8.0})
+    assert found.signature == "input: alphabet (nested inputs)"
+    assert found.faults[0].strength == "inconsistent"
 
 
 def test_sample_weights_that_were_swapped_or_not_used_are_told() -> None:
