@@ -23,13 +23,26 @@ from keras_repro.oracle.rules import (
 )
 from keras_repro.oracle.values import scored
 
-__all__ = ["INSIDE", "REFUSED", "Expectation", "Wire", "expected", "kept", "wiring"]
+__all__ = [
+    "INSIDE",
+    "REFUSED",
+    "RESULTS",
+    "Expectation",
+    "Wire",
+    "expected",
+    "kept",
+    "misspelt",
+    "wiring",
+]
 
 INSIDE: Final = ("loss", "mae")
 """What the compiled model inside reports of itself: each is one."""
 
 REFUSED: Final = "refused in so many words"
 """What is reported of a case that must be refused: one stands for yes."""
+
+RESULTS: Final = "how many numbers"
+"""What is reported of a list of results, where it can be said how long it is."""
 
 T = TypeVar("T")
 
@@ -164,6 +177,8 @@ def expected(case: Case) -> tuple[Expectation, ...]:
                 metric_rules(case), targets, sample_rules(case) if weighted else set(), context
             )
             numbers.append(Expectation(name, value, rules, True))
+    if case.entry == "evaluate as list" and not many:
+        numbers.append(Expectation(RESULTS, float(len(numbers)), ordered({"R23"}), True))
     return tuple(numbers)
 
 
@@ -180,6 +195,12 @@ def kept(case: Case) -> dict[str, str]:
         if container == "OrderedDict":
             found[f"keys of model.{what}"] = f"list(model.{what}) == list(made.{what})"
     return found | {"model.weights": "len(model.weights) == len(made.weights)"}
+
+
+def misspelt(case: Case) -> bool:
+    """Whether some metrics have a name that no output has: nothing is to be reported of them."""
+    both = (case.metrics, case.weighted_metrics)
+    return any(isinstance(one, ByName) and set(one.names) - set(case.names) for one in both)
 
 
 def _each_loss(case: Case, wires: Iterable[Wire]) -> Iterator[Expectation]:

@@ -168,7 +168,7 @@ def fault(
     loaded = case.trip == "weights" and component == "prediction"
     if loaded and how != "not loaded" and went:
         how = "other order"  # whichever it is hangs on the names alone
-    if how not in ("left out", "unexplained", "kept"):
+    if how not in ("left out", "unexplained", "kept", "doubled"):
         how = _by_name(case, component) or how
     rule = {
         "target": target_rule(case),

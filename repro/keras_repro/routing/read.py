@@ -16,6 +16,7 @@ from keras_repro.oracle import (
     FUNCTIONS,
     INSIDE,
     REFUSED,
+    RESULTS,
     Wire,
     expected,
     kept,
@@ -368,9 +369,18 @@ def _metric_faults(
         for name, value in observed.items()
         if name in FUNCTIONS or name.rpartition("_")[2] in FUNCTIONS
     }
+    right = {
+        f"{wire.name}_{metric}" if many else metric: value
+        for wire in wires
+        for metric, value, _ in wire.measured()
+    }
     components: tuple[Component, ...] = ("metric target", "metric", "name")
     if case.weighted_metrics is not None and not isinstance(case.sample_weight, One | None):
         components = (*components, "metric weight")
+    if case.entry == "evaluate as list":
+        several = [one.value for one in expected(case) if one.name == RESULTS]
+        if several and observed.get(RESULTS) != several[0]:
+            return (fault(case, "metric", "doubled", (("a metric", None),)),)
     for orders in wirings(case, len(components)):
         targets, metrics, names, *samples = orders
         would = {}
@@ -396,6 +406,9 @@ def _metric_faults(
             moved = [value for index in order for _, value, _ in wires[index].measured()]
             if len(moved) == len(values) and all(map(_close, moved, values)):
                 return (fault(case, "name", how),)
+    more = tuple((name, None) for name in reported if name not in right)
+    if more and all(_close(observed.get(name, math.nan), value) for name, value in right.items()):
+        return (fault(case, "metric", "doubled", more),)
     return (fault(case, "metric", "unexplained"),)
 
 

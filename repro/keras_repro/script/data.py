@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from keras_repro.case import LEVEL, SLICED, ByName, Case, Entry, Form, InOrder, Like, One, is_dict
-from keras_repro.oracle import LATER, REFUSED, expected, kept, named, reports_each
+from keras_repro.oracle import LATER, REFUSED, RESULTS, expected, kept, named, reports_each
 from keras_repro.script.forms import given, nested
 from keras_repro.script.layout import After, Node, call, dictionary, listed, literal, statement
 
@@ -129,10 +129,13 @@ def call_lines(case: Case, indent: int) -> Iterator[str]:
         yield f"{margin}{HISTORY[case.entry]}\n"
     elif case.entry == "evaluate as list":
         yield statement("values = ", call("model.evaluate", *passed), indent)
-        names = [one.name for one in expected(case) if one.required][1:]
+        known = [one.name for one in expected(case) if one.required]
+        names = [name for name in known[1:] if name != RESULTS]
         shown = listed(literal(name) for name in names)
         made = call("dict", call("zip", shown, f"values[-{len(names)}:]", "strict=True"))
         yield statement('observed = {"loss": values[0]} | ', made, indent)
+        if RESULTS in known:
+            yield f'{margin}observed["{RESULTS}"] = len(values)\n'
     elif case.entry == "evaluate inside":
         yield statement("", call(f"model.{method}", *passed), indent)
         ones = call("inner.evaluate", "np.zeros((2, 1))", "np.ones((2, 1))", "verbose=0", LOGS)

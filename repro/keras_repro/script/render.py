@@ -11,7 +11,7 @@ from typing import Final
 
 from keras_repro.case import ByName, Case, InOrder, Like, One
 from keras_repro.case.beside import changed
-from keras_repro.oracle import Expectation, expected, leeway
+from keras_repro.oracle import Expectation, expected, leeway, misspelt
 from keras_repro.script.beside import SECOND, block, compared
 from keras_repro.script.data import call_lines, compiled_before, data_lines
 from keras_repro.script.forms import given, nested
@@ -101,6 +101,9 @@ _ALL: Final = """\
 _NOT_KEPT: Final = """\
     more = name in observed and not name.endswith("mae")  # a metric of the first compile
 """
+_NOT_ASKED: Final = """\
+    more = name in observed and not name.endswith(("mae", "mse"))  # nobody asked for it
+"""
 _NO_OTHERS: Final = """\
     good = name == "loss" or (both and np.isclose(got, want, rtol=1e-5))"""
 
@@ -164,6 +167,8 @@ def _tail(case: Case, losses: bool) -> str:
     known, more = "", "name in observed"
     if case.compiled_twice:
         known, more = _NOT_KEPT, "more"
+    elif misspelt(case):
+        known, more = _NOT_ASKED, "more"
     if losses:
         return _EACH + _TAIL.format(good=known + _WITH_LOSSES.format(more=more))
     return _TAIL.format(good=known + _ALL.format(more=more))
