@@ -546,3 +546,22 @@ def test_a_refusal_breaks_the_rule_that_it_is_about() -> None:
     partial = replace(FOUNDING, loss=ByName((("b", "mse"),)))
     assert refusal(partial, "KeyError", "'a'").rules == ("R4",)
     assert refusal(FOUNDING, "ValueError", "no such thing").rules == ("R3", "R10", "R11")
+
+
+def test_a_part_of_a_nest_that_came_astray_is_one_refusal() -> None:
+    """Lost: one bug is five findings, after which function noticed what it was given."""
+    nest = Nest("list", (Nest("tuple", (0,)), 1))
+    case = Case(FOUNDING.outputs, "nested", One("mse"), Like((3.0, 4.0)), nest=nest)
+    said = (
+        "Expected an instance of tuple, got <tf.Tensor: shape=(2, 1), dtype=float32>.",
+        "Custom node type mismatch; expected type: X, got type: Y; value: <tf.Tensor>.",
+        "Could not interpret loss identifier: ('mse',)",
+    )
+    assert len({refusal(case, "builtins.ValueError", one).signature for one in said}) == 1
+    metric = refusal(case, "builtins.ValueError", "Could not interpret metric identifier: ('mae',)")
+    assert metric.signature not in {refusal(case, "ValueError", one).signature for one in said}
+    # Of outputs that are not nested it means something else.
+    assert (
+        refusal(FOUNDING, "ValueError", said[0]).signature
+        != refusal(case, "ValueError", said[0]).signature
+    )

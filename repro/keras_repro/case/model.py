@@ -90,6 +90,8 @@ class Inputs:
             raise ValueError("inputs: nested ones have a nest, and are fed alike; others not")
         if self.nest is not None and list(self.nest.leaves()) != list(range(len(self.members))):
             raise ValueError("inputs: a nest holds each of them once, in order")
+        if self.nest is not None and all(isinstance(one, int) for one in self.nest.entries):
+            raise ValueError("inputs: a nest with no container in it is that container itself")
         if not self.members:
             raise ValueError("inputs: expected at least one input, found none")
         only([one.layer for one in self.members], "the input layers")
@@ -121,6 +123,16 @@ class Inputs:
     def fed_none(self) -> bool:
         """Whether some input is fed None."""
         return any(self.amount(name) is None for name in self.names)
+
+    @property
+    def fed_ordered(self) -> bool:
+        """Whether they are fed in an `OrderedDict`, or some of them."""
+        if isinstance(self.fed, InOrder):
+            return False
+        if isinstance(self.fed, ByName):
+            return self.fed.kind == "OrderedDict"
+        kinds = set(self.nest.kinds()) if self.nest is not None else set()
+        return "OrderedDict" in (kinds if self.fed.dicts == "the same" else {self.fed.dicts})
 
     def amount(self, name: str) -> float | None:
         """What an input is fed; nothing (zero) where a dict lacks it."""

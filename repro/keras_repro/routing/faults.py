@@ -228,12 +228,12 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
             return f"{case.inputs.inside} inputs of a model inside"
         held = case.inputs.container
         if held == "nested":
-            return "nested inputs"
+            return "nested inputs" + (", fed OrderedDicts" if case.inputs.fed_ordered else "")
         held = held if held == "OrderedDict" else "dict" if is_dict(held) else "list"
         fed = case.inputs.fed
         if how == "shifted":
             return f"{held} inputs"
-        if isinstance(fed, ByName) and fed.kind == "OrderedDict":
+        if case.inputs.fed_ordered:
             return f"{held} inputs, fed an OrderedDict"
         return f"{held} inputs, fed a {'dict' if isinstance(fed, ByName) else 'list'}"
     passed: dict[Component, tuple[str, object]] = {

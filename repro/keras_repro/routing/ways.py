@@ -167,7 +167,7 @@ def feedings(case: Case) -> Iterator[tuple[float, How, tuple[tuple[str, str | No
             continue
         if not set(arrived) <= set(names):
             how = "shifted"
-        elif isinstance(inputs.fed, ByName) and inputs.fed.kind == "OrderedDict":
+        elif inputs.fed_ordered:
             how = "key order"  # whichever it is hangs on the names alone
         shift = sum(
             (amounts[got] - values[name]) * 10**index
