@@ -171,7 +171,11 @@ def _whole(hunted: Hunted) -> Iterator[str]:
         yield f"  {sentence}"
     for one in reading.rules:
         promise = rule(one)
-        yield f"  breaks {one} ({promise.strength}): {promise.sentence}"
+        # A rule is no stronger than what the case rests on beside it.
+        strength = promise.strength if reading.strength == "contract" else reading.strength
+        yield f"  breaks {one} ({strength}): {promise.sentence}"
+    if reading.doubts:
+        yield f"  rests on   {', '.join(reading.doubts)}"
     verdicts = ", ".join(f"{t} {one.verdict}" for t, one in hunted.finding.trees.items())
     yield f"  trees      {verdicts}"
     if reading.faults:

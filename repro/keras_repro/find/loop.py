@@ -264,11 +264,16 @@ class _Search:
     # -- what a run shows ----------------------------------------------------------------------
 
     def _look(self, shown: Shown, tree: Tree, outcome: Outcome) -> None:
+        before = self._before
+        if before is not None and shown.failures:
+            # What fails there as well says nothing of what is new here.
+            found = shown.without(lambda case: before.passes(case, tree))
+            if found is None:
+                return
+            shown = found
         self._memory.look(shown)
         for small, reading in shown.failures:
             if not self._budget.may_want(reading):
-                continue
-            if self._before is not None and not self._before.passes(small, tree):
                 continue
             seen = Seen(small, tree, reading, outcome, self._examples)
             hangs_on = partial(self._hangs_on, seen, shown.facts)

@@ -118,6 +118,18 @@ class Shown:
         failed = frozenset(reading.signature for _, reading in failures)
         return cls(kind_of(case), found, failures, failed, asked)
 
+    def without(self, wanted: Callable[[AnyCase], bool]) -> Shown | None:
+        """The same without the failures whose cases are not wanted; None if nothing is left."""
+        kept = tuple(one for one in self.failures if wanted(one[0]))
+        if len(kept) == len(self.failures):
+            return self
+        if self.asked is None:
+            return None
+        gone = {case.law for case, _ in self.failures if isinstance(case, TreeCase)}
+        gone -= {case.law for case, _ in kept if isinstance(case, TreeCase)}
+        failed = frozenset(reading.signature for _, reading in kept)
+        return replace(self, failures=kept, failed=failed, asked=self.asked - gone)
+
     def passes(self, seen: Seen) -> bool:
         """Whether the run passed what a failure fails."""
         if self.asked is not None:

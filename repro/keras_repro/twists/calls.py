@@ -21,7 +21,7 @@ from keras_repro.case import (
     One,
 )
 from keras_repro.oracle import CONSTANTS
-from keras_repro.twists.arguments import weighted_metrics
+from keras_repro.twists.arguments import sample_weight, weighted_metrics
 from keras_repro.twists.base import Draw, some_form, uncompiled
 
 
@@ -35,6 +35,9 @@ def other_entry(draw: Draw, case: Case) -> Case:
     if entry == "evaluate as list" and case.loss is not None and not case.metrics:
         # Of the total alone there is no order.
         case = weighted_metrics(draw, case)
+    if entry == "validation" and case.loss is not None and draw(st.integers(0, 2)) == 2:
+        # They go another way than those of the training.
+        case = sample_weight(draw, case)
     if entry == "evaluate inside":
         return case.but(entry=entry, inner=True)
     if entry == "each loss":
