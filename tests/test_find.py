@@ -22,10 +22,10 @@ from keras_repro.case import ByName, Case
 from keras_repro.find import Budget, Found, Kept, Searched, search
 from keras_repro.find.facts import facts
 from keras_repro.find.runs import Runs
-from keras_repro.find.seen import Memory, Seen
+from keras_repro.find.seen import Memory, Seen, Shown
 from keras_repro.find.settle import Settling
 from keras_repro.reading import AnyCase, explain, render
-from keras_repro.trees.case import TreeCase
+from keras_repro.trees.case import Node, TreeCase
 from probing import survivors
 from test_case import FOUNDING
 from tiny_keras import tiny_keras
@@ -263,6 +263,26 @@ def test_a_swap_of_all_names_is_not_one_of_the_alphabet() -> None:
     Settling(cast(Runs, runs), memory, ("optree",)).settle(memory.waiting, lambda: None)
     [finding] = memory.findings(unshrunk=True)
     assert finding.reading.signature.startswith("target: other order")
+
+
+def test_what_fails_in_an_older_build_too_is_no_evidence() -> None:
+    """Lost: the condition of a regression would name what never worked, and be avoided with it."""
+    outcome = Swapped().outcome(FOUNDING, "optree")
+    shown = Shown.of(FOUNDING, facts(FOUNDING), outcome)
+    assert shown is not None and shown.failures
+    assert shown.without(lambda case: True) is shown
+    assert shown.without(lambda case: False) is None
+    structure = TreeCase(Node("dict", (1, 2), ("b", "a")))
+    text = (
+        "flatten(structure)\n  expected [2, 1]\n  observed [1, 2]\n"
+        "is_nested(structure)\n  expected True\n  observed False\n"
+    )
+    both = Shown.of(structure, facts(structure), Outcome(Ended.EXIT, 1, 0.1, stdout=text))
+    assert both is not None and both.asked is not None and len(both.failures) == 2
+    one = both.without(lambda case: isinstance(case, TreeCase) and case.law == "T2")
+    assert one is not None and one.asked is not None
+    assert [case.law for case, _ in one.failures if isinstance(case, TreeCase)] == ["T2"]
+    assert both.asked - one.asked == {"T8.nested"}
 
 
 class Masked(Disguised):
