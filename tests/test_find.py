@@ -199,7 +199,7 @@ class Slow(Runs):
         self.most = 0
 
     def _run(self, script: Script, tree: Tree) -> Outcome:
-        self.most = max(self.most, self._running)
+        self.most = max(self.most, self._busy)
         assert script.text not in self.ran
         self.ran.append(script.text)
         time.sleep(0.02)

@@ -16,6 +16,7 @@ from keras_repro.reading import AnyCase, render
 from keras_repro.shrink import shrink, simpler
 from keras_repro.strategies import cases, tree_cases
 from keras_repro.trees.case import Node, TreeCase, nodes
+from keras_repro.twists import INPUTS, class_weight, held_layers, joint, nested, nested_inputs
 
 Same = Callable[[AnyCase], bool]
 
@@ -130,6 +131,10 @@ MINIMAL: list[tuple[Same, Case]] = [
 PREDICATES: list[Same] = [same for same, _ in MINIMAL] + [_keys_unlike_layers]
 
 
+RARE = (nested_inputs, nested_inputs, *INPUTS, nested, joint, held_layers, class_weight)
+"""Twists that a case seldom has, and that have steps of their own."""
+
+
 class Asked:
     """A predicate that remembers what it was asked."""
 
@@ -192,7 +197,7 @@ def test_a_failure_of_a_hundred_kinds_is_kept(case: Case, random: Random) -> Non
     _check(case, same)
 
 
-@given(cases() | tree_cases())
+@given(cases() | cases(first=(RARE,)) | tree_cases())
 @example(EVERYTHING)
 def test_every_step_is_a_case_that_can_be_run(case: AnyCase) -> None:
     """Lost: shrinking would end in a traceback of its own, or in what no rule promises."""
@@ -219,7 +224,7 @@ def test_no_step_rests_on_less_than_the_case_did(case: Case) -> None:
         assert set(doubts(candidate)) <= set(doubts(case))
 
 
-@given(cases() | tree_cases(), st.randoms(use_true_random=False))
+@given(cases() | cases(first=(RARE,)) | tree_cases(), st.randoms(use_true_random=False))
 def test_no_way_of_keeping_steps_comes_back(case: AnyCase, random: Random) -> None:
     """Lost: two forms of equal worth would be taken in turn, and which is filed would be luck."""
     been = {case}

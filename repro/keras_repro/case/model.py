@@ -258,7 +258,7 @@ class Case:
             raise ValueError(f"data: {self.entry} takes arrays alone")
         if self.data == "PyDataset of lists" and self.predicting:
             raise ValueError("data: a list of inputs could be the inputs, or a batch of them")
-        unweighted = self.targets is not None and self.sample_weight is None
+        unweighted = self.targets is not None and not self.varied
         if self.data == "PyDataset with None" and not unweighted:
             raise ValueError("data: None stands in the place of the sample weights")
         for field, given in self.forms():

@@ -48,7 +48,7 @@ class Runs:
         self._build, self._backend = source.build, prober.backend
         self._lock = threading.Lock()
         self._known: dict[tuple[str, Tree], Future[Outcome]] = {}
-        self._running = 0
+        self._busy = 0
         self._pool = ThreadPoolExecutor(self.jobs, "ahead")
         self._stopped = False
 
@@ -64,6 +64,7 @@ class Runs:
     ) -> None:
         """End the workers."""
         # What is run ahead ends with its worker.
+        self.stop()
         self._pool.shutdown(wait=False, cancel_futures=True)
         self.workers.close()
         if self._light is not None:
@@ -78,6 +79,7 @@ class Runs:
         """What runs as many cases at a time, each in the lane that is free."""
         free: queue.SimpleQueue[Callable[[AnyCase, Script], Outcome]] = queue.SimpleQueue()
         with contextlib.ExitStack() as stack:
+            stack.enter_context(self._busy_with(count))
             for _ in range(count):
                 free.put(stack.enter_context(self.lane(tree)))
 
@@ -138,25 +140,36 @@ class Runs:
             KeyboardInterrupt: `stop` was called.
             HarnessError: Keras does not import.
         """
+        return self._outcome(case, tree, 1)
+
+    def _outcome(self, case: AnyCase, tree: Tree, busy: int) -> Outcome:
+        """The outcome of a case, which takes so much of what may run at a time."""
         script = render(case)
         known = digest(script), tree
         with self._lock:
             future = self._known.get(known)
             if future is None:
                 mine = self._known[known] = Future()
-                self._running += 1
         if future is not None:
             return future.result()
         try:
-            mine.set_result(self._run(script, tree))
+            with self._busy_with(busy):
+                mine.set_result(self._run(script, tree))
         except BaseException as error:  # noqa: BLE001 - it is raised for all who wait
             with self._lock:
                 del self._known[known]
             mine.set_exception(error)
+        return mine.result()
+
+    @contextlib.contextmanager
+    def _busy_with(self, count: int) -> Iterator[None]:
+        with self._lock:
+            self._busy += count
+        try:
+            yield
         finally:
             with self._lock:
-                self._running -= 1
-        return mine.result()
+                self._busy -= count
 
     def _run(self, script: Script, tree: Tree) -> Outcome:
         if self._stopped:
@@ -177,12 +190,21 @@ class Runs:
         for case in left:
             following.append(case)
             with self._lock:
-                idle = self._running < self.jobs - 1
-            if idle and len(following) > 1:
-                self._pool.submit(self.outcome, case, tree)
+                idle = len(following) > 1 and self._busy < self.jobs - 1
+                self._busy += idle
+            if idle:
+                self._pool.submit(self._look_ahead, case, tree)
             if len(following) == self.jobs:
                 yield following.popleft()
         yield from following
+
+    def _look_ahead(self, case: AnyCase, tree: Tree) -> None:
+        """Run a case whose place is taken already."""
+        try:
+            self._outcome(case, tree, 0)
+        finally:
+            with self._lock:
+                self._busy -= 1
 
     def passes(self, case: AnyCase, tree: Tree) -> bool:
         """Whether a case passes, or is refused as it may be."""

@@ -97,7 +97,7 @@ class Fault:
             return (ALTOGETHER[self.how],)
         if not self.went:
             said = {"name": "the numbers of outputs are reported under the names of others"}
-            said |= {"total": "the total is not reported"}
+            said |= {"total": "the total is not reported", "metric": "some metric is not reported"}
             return (said.get(self.component, "some loss is not reported"),)
         if self.how in OF_EACH:
             return tuple(OF_EACH[self.how].format(what) for what, _ in self.went)

@@ -379,8 +379,11 @@ def _metric_faults(
         components = (*components, "metric weight")
     if case.entry == "evaluate as list":
         several = [one.value for one in expected(case) if one.name == RESULTS]
-        if several and observed.get(RESULTS) != several[0]:
+        told = observed.get(RESULTS, math.nan)
+        if several and told > several[0]:
             return (fault(case, "metric", "doubled", (("a metric", None),)),)
+        if several and told < several[0]:
+            return (fault(case, "metric", "left out"),)
     for orders in wirings(case, len(components)):
         targets, metrics, names, *samples = orders
         would = {}

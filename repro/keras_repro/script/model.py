@@ -5,7 +5,7 @@ Public: `imports`, `helpers`, `standing`, `model_lines`, `saved_lines`. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -185,7 +185,7 @@ def _heads(case: Case) -> str:
         return f"{made}{margin}    self.heads.setdefault(name, heads[name])\n"
     if case.heads == "dict by update":
         made += f"{margin}self.heads = {{}}\n"
-        return f"{made}{margin}self.heads.update((name, heads[name]) for name in order)\n"
+        return f"{made}{margin}self.heads.update({{name: heads[name] for name in order}})\n"
     ordered = "{name: heads[name] for name in order}"
     if case.heads in ("OrderedDict", "defaultdict"):
         factory = "None, " if case.heads == "defaultdict" else ""
@@ -221,7 +221,8 @@ def model_lines(case: Case, indent: int) -> Iterator[str]:
     margin = " " * indent
     if case.trip == "weights":
         made = "Model" if case.model == "subclass" else "build"
-        yield f"{margin}model = {made}(1.0{_order(case, case.names)})\n"
+        first = f"model = {made}(1.0{_order(case, case.names)})\n"
+        yield from _if_nested(case, indent, lambda further: iter([" " * further + first]))
         if case.model == "subclass":
             yield f"{margin}model(np.zeros((2, 1)))\n"
         yield f'{margin}path = os.path.join(tempfile.mkdtemp(), "model.weights.h5")\n'
@@ -239,7 +240,9 @@ def model_lines(case: Case, indent: int) -> Iterator[str]:
             yield f"{margin}model(np.zeros((2, 1)))\n"
         yield f"{margin}model.load_weights(path)\n"
         return
-    yield from _built(case, "model = ", indent, scaled=False)
+    yield from _if_nested(
+        case, indent, lambda further: _built(case, "model = ", further, scaled=False)
+    )
     if case.compared:
         yield f"{margin}made = model\n"
     if case.trip == "config":
@@ -257,6 +260,19 @@ def model_lines(case: Case, indent: int) -> Iterator[str]:
         call_function = "lambda layer, *given, **more: layer(*given, **more)"
         clone = call("keras.models.clone_model", "model", f"call_function={call_function}")
         yield statement("model = ", clone, indent)
+
+
+def _if_nested(case: Case, indent: int, lines: Callable[[int], Iterator[str]]) -> Iterator[str]:
+    """The lines; that a release makes no model of what is nested is no fault of routing."""
+    if case.nest is None and (case.inputs is None or case.inputs.nest is None):
+        yield from lines(indent)
+        return
+    margin = " " * indent
+    yield f"{margin}try:\n"
+    yield from lines(indent + 4)
+    yield f"{margin}except ValueError as error:\n"
+    yield f'{margin}    print("This Keras makes no such model:", repr(error))\n'
+    yield f"{margin}    sys.exit(125)\n"
 
 
 def saved_lines(case: Case, indent: int) -> Iterator[str]:

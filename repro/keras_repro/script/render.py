@@ -5,7 +5,7 @@ Public: `render`. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Final
 
@@ -99,7 +99,7 @@ _WITH_LOSSES: Final = """\
 _ALL: Final = """\
     good = np.isclose(got, want, rtol=1e-5) if both else {more}"""
 _NOT_KEPT: Final = """\
-    more = name in observed and not name.endswith("mae")  # a metric of the first compile
+    more = name in observed and not name.endswith("mae")  # of the first compile
 """
 _NOT_ASKED: Final = """\
     more = name in observed and not name.endswith(("mae", "mse"))  # nobody asked for it
@@ -141,7 +141,7 @@ def render(case: Case) -> str:
         helpers(case),
         standing(case),
         "try:\n" if refusable else "",
-        *(_nested_model(case, indent) if _nested(case) else model_lines(case, indent)),
+        *model_lines(case, indent),
     ]
     if not case.predicting:
         lines += compiled_before(case, indent)
@@ -214,20 +214,6 @@ def _pair(case: Case) -> str:
             compared(case),
         ]
     )
-
-
-def _nested(case: Case) -> bool:
-    return case.nest is not None or (case.inputs is not None and case.inputs.nest is not None)
-
-
-def _nested_model(case: Case, indent: int) -> Iterator[str]:
-    """The model; that a release makes none of what is nested is no fault of routing."""
-    margin = " " * indent
-    yield f"{margin}try:\n"
-    yield from model_lines(case, indent + 4)
-    yield f"{margin}except ValueError as error:\n"
-    yield f'{margin}    print("This Keras makes no such model:", repr(error))\n'
-    yield f"{margin}    sys.exit(125)\n"
 
 
 def _statement(case: Case, indent: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
 from typing import Any
 
-from keras_repro.case import BY_KEY, ByName, Case, InOrder, Like, Within, is_dict
+from keras_repro.case import BY_KEY, ByName, Case, InOrder, Inputs, Like, Within, is_dict
 from keras_repro.steps.base import LETTERS, nest_without, plainer_nests, ranked
 
 
@@ -102,7 +102,7 @@ def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
         if not all(one.optional for one in members):
             fed = _fed(inputs.fed, [one.name for one in members], none, inputs.names[index])
             nest = None if inputs.nest is None else nest_without(inputs.nest, index)
-            yield {"inputs": replace(inputs, members=members, fed=fed, nest=nest)}
+            yield from _made(inputs, members=members, fed=fed, nest=nest)
     if any(one.optional for one in inputs.members):
         members = tuple(replace(one, optional=False) for one in inputs.members)
         fed = _fed(inputs.fed, inputs.names, set())
@@ -112,7 +112,8 @@ def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
     fed = inputs.fed
     if inputs.nest is not None and isinstance(fed, Like):
         yield {"inputs": replace(inputs, container="list", nest=None, fed=InOrder(fed.values))}
-        yield from ({"inputs": replace(inputs, nest=one)} for one in plainer_nests(inputs.nest))
+        for nest in plainer_nests(inputs.nest):
+            yield from _made(inputs, nest=nest)
     if isinstance(fed, ByName):
         values = fed.as_dict()
         if set(inputs.names) == set(values):
@@ -141,6 +142,15 @@ def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
         if changed == inputs:
             return
         yield {"inputs": changed}
+
+
+def _made(inputs: Inputs, **changes: Any) -> Iterator[dict[str, Any]]:
+    """The inputs with some changes, where there are such inputs."""
+    try:
+        made = replace(inputs, **changes)
+    except ValueError:
+        return  # a nest that became flat, say
+    yield {"inputs": made}
 
 
 def _fed(fed: Any, names: Sequence[str], none: Set[str], gone: str = "") -> Any:

@@ -64,7 +64,7 @@ def extra_key(draw: Draw, case: Case) -> Case:
     """A key that no output has, in one dict: before the others, after them, or for one of them."""
     field = draw(st.sampled_from(FIELDS))
     given = _named(draw, case, field)
-    if given is None:
+    if given is None or not given.items:
         return case
     extra = (draw(st.sampled_from((EXTRA, "Aextra"))), given.items[0][1])
     if draw(st.integers(0, 3)) == 3:
