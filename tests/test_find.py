@@ -19,12 +19,14 @@ from keras_bisect.outcome import Ended, Outcome, Raised, Tree
 from keras_bisect.probe.prober import Prober, Script
 from keras_bisect.verdict import judge
 from keras_repro.case import ByName, Case
-from keras_repro.find import Budget, Found, Kept, Searched, search
+from keras_repro.find import Budget, Finding, Found, Kept, Searched, search
+from keras_repro.find.condition import Evidence
 from keras_repro.find.facts import facts
+from keras_repro.find.loop import told_apart
 from keras_repro.find.runs import Runs
 from keras_repro.find.seen import Memory, Seen, Shown
 from keras_repro.find.settle import Settling
-from keras_repro.reading import AnyCase, explain, render
+from keras_repro.reading import AnyCase, CaseSignature, explain, render
 from keras_repro.trees.case import Node, TreeCase
 from probing import survivors
 from test_case import FOUNDING
@@ -283,6 +285,25 @@ def test_what_fails_in_an_older_build_too_is_no_evidence() -> None:
     assert one is not None and one.asked is not None
     assert [case.law for case, _ in one.failures if isinstance(case, TreeCase)] == ["T2"]
     assert both.asked - one.asked == {"T8.nested"}
+
+
+def test_what_a_condition_explains_in_the_end_is_one_finding() -> None:
+    """Lost: one bug of two round trips is two findings, whose conditions are word for word one."""
+    made: list[Finding] = []
+    for trip in ("config", "save"):
+        case = FOUNDING.but(trip=trip)
+        outcome = Disguised().outcome(case, "optree")
+        reading = explain(case, outcome)
+        assert reading is not None
+        failed = [facts(case), facts(FOUNDING.but(trip="config")), facts(FOUNDING.but(trip="save"))]
+        evidence = Evidence(failed[0], facts(FOUNDING), failed=failed, passed=[facts(FOUNDING)])
+        judged = judge(outcome, CaseSignature(case, reading.signature))
+        finding = Finding(case, reading, "optree", {"optree": judged}, 1, evidence.condition)
+        made.append(finding)
+    assert list(told_apart(made)) == made[:1]
+    assert list(told_apart(made[::-1])) == made[:0:-1]
+    unlike = replace(made[1], case=FOUNDING.but(trip="clone"))
+    assert list(told_apart([made[0], unlike])) == [made[0], unlike]
 
 
 class Masked(Disguised):

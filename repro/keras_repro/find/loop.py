@@ -4,7 +4,7 @@ Everything that is decided is decided between two batches, in the order of the c
 seed finds the same, however fast the workers are. A search that is interrupted, or meets a fault of
 the toolkit, returns what it has.
 
-Public: `search`.
+Public: `search`, `told_apart`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from keras_repro.reading import AnyCase, render
 from keras_repro.steps import plainer_around
 from keras_repro.trees.case import TreeCase
 
-__all__ = ["search"]
+__all__ = ["search", "told_apart"]
 
 QUIET = 5000
 """Cases without anything new, after which a search ends before its budget; more if it took long."""
@@ -68,13 +68,26 @@ def search(
     return _Search(prober, source, trees, budget, listener, kept, against, light).run(seed)
 
 
-def _told_apart(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """The findings without those whose case is another's: its trees fail each in its own way."""
-    cases: set[AnyCase] = set()
+def told_apart(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """The findings without those whose case is another's (its trees fail each in its own way), and
+    those that the condition of another explains, as it was learned in the end.
+    """
+    told: list[Finding] = []
     for finding in findings:
-        if isinstance(finding.case, TreeCase) or finding.case not in cases:
-            yield finding
-        cases.add(finding.case)
+        model = not isinstance(finding.case, TreeCase)
+        if model and any(finding.case == one.case or _explains(one, finding) for one in told):
+            continue
+        told.append(finding)
+        yield finding
+
+
+def _explains(one: Finding, other: Finding) -> bool:
+    """Whether another finding is but an instance of one."""
+    readings = one.reading, other.reading
+    alike = readings[0].signature == readings[1].signature
+    if not alike or readings[0].strength != readings[1].strength or one.condition is None:
+        return False
+    return one.condition.explains(with_tree(facts(other.case), other.tree))
 
 
 class _Search:
@@ -135,7 +148,7 @@ class _Search:
         # What is left of a failure when it is small may break other rules than it did.
         wanted = [finding for finding in findings if self._budget.wants(finding.reading)]
         wanted.sort(key=lambda finding: finding.order)
-        wanted = list(_told_apart(wanted))
+        wanted = list(told_apart(wanted))
         if self._kept is not None:
             for finding in wanted:
                 self._kept.add(finding.case)
