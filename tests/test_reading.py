@@ -264,7 +264,7 @@ def test_a_single_value_and_a_list_have_no_table_of_names() -> None:
     """Lost: a table without any row would pass for one in which every number is right."""
     case = Case((Output("a", 9.0),), "list", One("mse"), InOrder((3.0,)))
     reading = explain(case, ended("nothing that is a row\n"))
-    assert reading is not None and reading.signature == "total: left out (one loss, list outputs)"
+    assert reading is not None and reading.signature == "total: left out (of all outputs)"
 
 
 @pytest.mark.parametrize(

@@ -240,6 +240,14 @@ def test_inputs_that_came_in_another_order_are_told() -> None:
     found = read(called, {"b": 0.0, "a": -8.0})
     assert found.signature == "input: alphabet (dict inputs, fed a list)"
     assert found.sentences[0] == "input 'j' was fed what belongs to input 'i'"
+    measured = replace(
+        FOUNDING,
+        inputs=inputs,
+        metrics=ByName((("b", ("mae",)), ("a", ("mae",)))),
+        entry="compute_metrics",
+    )
+    found = read(measured, {"b_mae": 3.0, "a_mae": 12.0})
+    assert found.signature == "input: alphabet (dict inputs, fed a list)"
     trained = replace(FOUNDING, inputs=inputs)
     found = read(trained, {"loss": 9.0 + 144.0, "b_loss": 9.0, "a_loss": 144.0})
     assert found.signature == "input: alphabet (dict inputs, fed a list)"
@@ -384,7 +392,7 @@ def test_what_cannot_be_explained_is_said() -> None:
         found = read(FOUNDING, observed)
         assert found.signature == "total: unexplained (dict loss, list outputs)"
     nothing = read(FOUNDING, {})
-    assert nothing.signature == "total: left out (dict loss, list outputs)"
+    assert nothing.signature == "total: left out (of all outputs)"
     assert nothing.sentences == ("the total is not reported",)
 
 

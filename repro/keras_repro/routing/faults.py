@@ -221,6 +221,8 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
         return "after a round trip"
     if how in ("by batch", "in part", "weighted"):
         return "of each output"
+    if component == "total" and how == "left out":
+        return "of all outputs"
     if case.inner and component == "total":
         return "compiled model inside"
     if component == "input" and case.inputs is not None:
