@@ -251,6 +251,8 @@ def worded(dimension: str, values: Iterable[str]) -> str:
     'evaluate or fit'
     >>> worded("class_weight", ["given"]), worded("outputs.width", ["3"])
     ('class weight', 'outputs of width 3')
+    >>> worded("layers", ["in alphabetical order", "not in alphabetical order"])
+    'layers that have not the names of the outputs'
     >>> worded("outputs.count", ["2", "3", "5"]), worded("inputs.members.optional", ["no"])
     ('2 or more outputs', 'not optional inputs')
     """
@@ -258,6 +260,8 @@ def worded(dimension: str, values: Iterable[str]) -> str:
     said = " or ".join(sorted(value or "none" for value in values))
     if dimension.endswith(".count") and len(set(values) & {"3", "4", "5"}) > 1:
         said = f"{min(values)} or more"
+    if dimension == "layers" and len(values) > 1:
+        return "layers that have not the names of the outputs"
     subject = SUBJECTS.get(dimension, dimension)
     argument, _, about = subject.partition(".")
     argument = argument.replace("_", " ")
