@@ -268,17 +268,22 @@ filtered = traceback_utils.filtered(outer)
 """
 
 
+def filtering_keras(root: Path) -> Source:
+    """A Keras whose `compile_utils` raises, and that cuts its own frames out of tracebacks."""
+    return fake_keras(
+        root,
+        init="import keras.src.utils.traceback_utils",
+        src__utils__traceback_utils=FILTER,
+        src__trainers__compile_utils=RAISES,
+    )
+
+
 @pytest.mark.parametrize("function", ["outer", "filtered"])
 def test_an_exception_and_its_frames_in_keras_are_reported(
     tmp_path: Path, start: Start, function: str
 ) -> None:
     """Without it one `KeyError` could not be told from another, as Keras hides its own frames."""
-    source = fake_keras(
-        tmp_path,
-        init="import keras.src.utils.traceback_utils",
-        src__utils__traceback_utils=FILTER,
-        src__trainers__compile_utils=RAISES,
-    )
+    source = filtering_keras(tmp_path)
     text = f"from keras.src.trainers import compile_utils\ncompile_utils.{function}()"
     outcome = probe(text, source, start)
     assert outcome.code == 1
@@ -295,12 +300,7 @@ def test_an_exception_of_the_script_has_no_frames_of_an_error_it_caught(
     tmp_path: Path, start: Start
 ) -> None:
     """Without it a mistake of the script after a refusal would be read as Keras' own."""
-    source = fake_keras(
-        tmp_path,
-        init="import keras.src.utils.traceback_utils",
-        src__utils__traceback_utils=FILTER,
-        src__trainers__compile_utils=RAISES,
-    )
+    source = filtering_keras(tmp_path)
     text = """
     from keras.src.trainers import compile_utils
     try:

@@ -6,12 +6,11 @@ Public: `read`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
-from typing import Any, Final
 
-from keras_repro.case import LEVEL, ByName, Case, One
+from keras_repro.case import Case, One
 from keras_repro.oracle import (
     FUNCTIONS,
     INSIDE,
@@ -25,18 +24,10 @@ from keras_repro.oracle import (
     wiring,
 )
 from keras_repro.routing.faults import Component, Fault, Routing, fault, faults_of
-from keras_repro.routing.ways import How, Order, feedings, loss_wirings, named_orders, wirings
+from keras_repro.routing.losses import close, loss_faults, nameless_faults, reported_faults
+from keras_repro.routing.ways import How, Order, feedings, named_orders, wirings
 
 __all__ = ["read"]
-
-RTOL: Final = 1e-5
-"""As in the scripts: what they call wrong is wrong here."""
-
-PAIRED: Final[tuple[Component, ...]] = ("target", "loss", "weight", "sample weight")
-"""What meets an output to give its loss."""
-
-INNER: Final = (0.0, 1.0)
-"""The loss of the compiled model inside, before and after it is evaluated; no case has these."""
 
 
 def read(case: Case, observed: Mapping[str, float]) -> Routing:
@@ -48,7 +39,7 @@ def read(case: Case, observed: Mapping[str, float]) -> Routing:
         right = observed.get(REFUSED) == 1.0
         return Routing(() if right else (fault(case, "class weight", "not refused"),))
     if case.entry == "evaluate inside":
-        lost = [name for name in INSIDE if not _close(observed.get(name, math.nan), 1.0)]
+        lost = [name for name in INSIDE if not close(observed.get(name, math.nan), 1.0)]
         return Routing((fault(case, "inner metrics", "lost"),) if lost else ())
     if not named(case):
         # What is called `mae_loss` then is after the loss, not after an output of that name.
@@ -60,8 +51,8 @@ def read(case: Case, observed: Mapping[str, float]) -> Routing:
     if astray:
         return Routing(astray)
     if case.entry == "each loss" and not reports_each(case):
-        return Routing(_nameless_faults(case, observed))
-    asked = (_loss_faults, _reported_faults)
+        return Routing(nameless_faults(case, observed))
+    asked = (loss_faults, reported_faults)
     if case.entry == "each loss":
         asked = asked[::-1]
     losses: tuple[Fault, ...] = ()
@@ -121,7 +112,7 @@ def _as_wired(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
     total = sum(wire.weight * wire.value for wire in wires)
     # Metrics can be asked for alone.
     measured = any(True for wire in wires for _ in wire.measured())
-    if not ("loss" in observed or measured) or not _close(observed.get("loss", total), total):
+    if not ("loss" in observed or measured) or not close(observed.get("loss", total), total):
         return False
     many = len(wires) > 1
     # Not every release reports the loss of each output.
@@ -129,7 +120,7 @@ def _as_wired(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
     if not all(_told(wire, value) for wire, value in told if wire.loss):
         return False
     return all(
-        _close(observed.get(f"{wire.name}_{metric}" if many else metric, math.nan), value)
+        close(observed.get(f"{wire.name}_{metric}" if many else metric, math.nan), value)
         for wire in wires
         for metric, value, _ in wire.measured()
     )
@@ -137,7 +128,7 @@ def _as_wired(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
 
 def _told(wire: Wire, value: float) -> bool:
     """Whether it is the loss of an output: releases differ in whether it is weighted (R6)."""
-    return _close(value, wire.value) or _close(value, wire.weight * wire.value)
+    return close(value, wire.value) or close(value, wire.weight * wire.value)
 
 
 def _prediction_faults(
@@ -147,7 +138,7 @@ def _prediction_faults(
         order = []
         for index, wire in enumerate(wires):
             value = observed.get(wire.name, math.nan) - shift
-            like = [i for i, one in enumerate(wires) if _close(one.predicts, value)]
+            like = [i for i, one in enumerate(wires) if close(one.predicts, value)]
             if not like:
                 return None
             # Two outputs that are one tensor predict the same.
@@ -163,7 +154,7 @@ def _prediction_faults(
     if case.trip == "weights":
         left = [wire for wire in wires if observed.get(wire.name) == 0.0]
         rest = (wire for wire in wires if wire not in left)
-        if left and all(_close(observed.get(one.name, math.nan), one.predicts) for one in rest):
+        if left and all(close(observed.get(one.name, math.nan), one.predicts) for one in rest):
             return (_not_loaded(case, left),)
     for shift, how, went in feedings(case):
         if found(shift) == tuple(range(len(wires))):
@@ -175,181 +166,6 @@ def _lost(name: str) -> How:
     if name == "model.weights":
         return "other number"
     return "other keys" if name.startswith("keys") else "other container"
-
-
-# ---------------------------------------------------------------------------------------------
-# Losses: the total, and the loss of each output where it is reported.
-
-
-def _loss_faults(
-    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
-) -> tuple[Fault, ...]:
-    each = case.entry == "each loss"
-    checked = [one for one in expected(case) if each or one.name == "loss" or not one.required]
-    if (each or "loss" in observed) and all(
-        _close(observed[one.name], one.value) for one in checked if one.name in observed
-    ):
-        return ()
-    if "loss" not in observed:
-        return (fault(case, "total", "unexplained" if each else "left out"),)
-    for explanation in EXPLANATIONS:
-        if faults := explanation(case, wires, observed):
-            return faults
-    return (fault(case, "total", "unexplained"),)
-
-
-def _inner(case: Case, wires: Sequence[Wire], observed: Mapping[str, float]) -> tuple[Fault, ...]:
-    """The total is that of the model inside."""
-    inner = case.inner and observed["loss"] in INNER
-    return (fault(case, "total", "inner model"),) if inner else ()
-
-
-def _paired(case: Case, wires: Sequence[Wire], observed: Mapping[str, float]) -> tuple[Fault, ...]:
-    """Targets, losses or weights met other outputs, and each reported loss is that of its name."""
-    for orders in loss_wirings(case):
-        if _explains(wires, orders, observed, told=True):
-            return faults_of(case, wires, PAIRED, orders)
-    return ()
-
-
-def _paired_and_renamed(
-    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
-) -> tuple[Fault, ...]:
-    """As `_paired`, and the names of what is reported went astray as well."""
-    for orders in loss_wirings(case):
-        if _explains(wires, orders, observed, told=False):
-            return (*faults_of(case, wires, PAIRED, orders), fault(case, "name", "other order"))
-    return ()
-
-
-def _misreported(
-    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
-) -> tuple[Fault, ...]:
-    """The total is right, and the losses of outputs beside it are wrong."""
-    total = sum(wire.weight * wire.value for wire in wires)
-    if not _close(observed["loss"], total):
-        return ()
-    told = [(one, observed[f"{one.name}_loss"]) for one in wires if f"{one.name}_loss" in observed]
-    wrong = tuple((wire.name, None) for wire, value in told if not _close(value, wire.value))
-    if all(_close(value, _by_batch(wire)) for wire, value in told):
-        return (fault(case, "reported loss", "by batch", wrong),)
-    parts = [value / wire.value for wire, value in told if wire.value]
-    if len(parts) == len(told) and all(_close(part, parts[0]) for part in parts):
-        return (fault(case, "reported loss", "in part", wrong),)
-    return (fault(case, "reported loss", "unexplained"),)
-
-
-def _by_place(
-    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
-) -> tuple[Fault, ...]:
-    """A dict with other names than those of the outputs was taken as a list of its values."""
-    for component, total in _totals_by_place(case, wires):
-        if _close(observed["loss"], total):
-            return (fault(case, component, "by place"),)
-    return ()
-
-
-EXPLANATIONS: Final = (_inner, _paired, _paired_and_renamed, _misreported, _by_place)
-"""Of a loss that is not the promised one, the plainest first: the first that fits is told."""
-
-
-def _totals_by_place(case: Case, wires: Sequence[Wire]) -> Iterator[tuple[Component, float]]:
-    """The totals if the values of such a dict are sorted by their keys, or as they were written;
-    and so are the outputs.
-    """
-    parts: tuple[tuple[Component, str, Any], ...] = (
-        ("target", "target", case.targets),
-        ("weight", "weight", case.loss_weights),
-        ("sample weight", "sample", case.sample_weight),
-    )
-    for component, part, given in parts:
-        if not isinstance(given, ByName) or set(given.names) == set(case.names):
-            continue
-        for items in (sorted(given.items), given.items):
-            for order in (sorted(wires, key=lambda wire: wire.name), wires):
-                moved = [
-                    replace(wire, **{part: items[place][1]}) if place < len(items) else wire
-                    for place, wire in enumerate(order)
-                ]
-                yield component, sum(wire.weight * wire.value for wire in moved)
-
-
-def _by_batch(wire: Wire) -> float:
-    """The mean of the losses of the batches, as if they had equally many rows."""
-    one_each = replace(wire, rows=(1,) * len(wire.rows), sample=None)
-    return one_each.value
-
-
-def _reported_faults(
-    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
-) -> tuple[Fault, ...]:
-    """The faults of what is reported of the loss of each output, beside the total."""
-    if case.entry in LEVEL or not reports_each(case):
-        return ()
-    want = {f"{wire.name}_loss": wire for wire in wires if wire.loss}
-    each = case.entry == "each loss"
-    told = {
-        name: value
-        for name, value in observed.items()
-        if name.endswith("_loss") or (each and name != "loss")
-    }
-    missing = tuple((wire.name, None) for name, wire in want.items() if name not in told)
-    if missing and (told or each):
-        return (fault(case, "reported loss", "left out", missing),)
-    more = tuple((name, None) for name in told if name not in want)
-    if not each:
-        return ()
-    if more:
-        return (fault(case, "reported loss", "doubled", more),)
-    weighted = {name: wire.weight * wire.value for name, wire in want.items()}
-    if case.loss_weights is not None and all(_close(told[n], v) for n, v in weighted.items()):
-        went = tuple((wire.name, None) for wire in want.values() if wire.weight != 1.0)
-        return (fault(case, "reported loss", "weighted", went),)
-    return ()
-
-
-def _nameless_faults(case: Case, observed: Mapping[str, float]) -> tuple[Fault, ...]:
-    """The faults of losses that are reported under whatever names: are they all there?"""
-    want = expected(case)
-    if len(observed) < len(want):
-        return (fault(case, "reported loss", "left out"),)
-    if all(_close(observed.get(one.name, math.nan), one.value) for one in want):
-        return ()
-    return (fault(case, "total", "unexplained"),)
-
-
-def _explains(
-    wires: Sequence[Wire], orders: Sequence[Order], observed: Mapping[str, float], told: bool
-) -> bool:
-    targets, losses, weights, samples = orders
-    plain, total = [], 0.0
-    for index, wire in enumerate(wires):
-        value = replace(
-            wire,
-            target=wires[targets[index]].target,
-            loss=None if losses[index] < 0 else wires[losses[index]].loss,
-            sample=_sample(wires, samples[index]),
-        ).value
-        weight = 1.0 if weights[index] < 0 else wires[weights[index]].weight
-        plain.append((value, value * weight))
-        total += value * weight
-    if not _close(observed["loss"], total):
-        return False
-    reported = [
-        (i, observed[f"{w.name}_loss"]) for i, w in enumerate(wires) if w.name + "_loss" in observed
-    ]
-    if told:
-        # Releases differ in whether they report it before or after weighting (R6).
-        return all(any(_close(value, one) for one in plain[index]) for index, value in reported)
-    return any(
-        all(any(_close(value, one[kind]) for one in plain) for _, value in reported)
-        for kind in (0, 1)
-    )
-
-
-def _sample(wires: Sequence[Wire], index: int) -> float | None:
-    """The sample weight of an output; where it was not used, all rows weigh one."""
-    return 1.0 if index < 0 else wires[index].sample
 
 
 # ---------------------------------------------------------------------------------------------
@@ -401,7 +217,7 @@ def _metric_faults(
             for metric, value, _ in wired.measured():
                 would[f"{name}_{metric}" if many else metric] = value
         if would.keys() == reported.keys() and all(
-            _close(reported[name], value) for name, value in would.items()
+            close(reported[name], value) for name, value in would.items()
         ):
             return faults_of(case, wires, components, orders)
     if case.entry == "evaluate as list":
@@ -409,13 +225,9 @@ def _metric_faults(
         values = [observed.get(one.name, math.nan) for one in expected(case) if one.required][1:]
         for order, how in named_orders(case).items():
             moved = [value for index in order for _, value, _ in wires[index].measured()]
-            if len(moved) == len(values) and all(map(_close, moved, values)):
+            if len(moved) == len(values) and all(map(close, moved, values)):
                 return (fault(case, "name", how),)
     more = tuple((name, None) for name in reported if name not in right)
-    if more and all(_close(observed.get(name, math.nan), value) for name, value in right.items()):
+    if more and all(close(observed.get(name, math.nan), value) for name, value in right.items()):
         return (fault(case, "metric", "doubled", more),)
     return (fault(case, "metric", "unexplained"),)
-
-
-def _close(one: float, other: float) -> bool:
-    return math.isclose(one, other, rel_tol=RTOL)
