@@ -566,8 +566,14 @@ def test_a_part_of_a_nest_that_came_astray_is_one_refusal() -> None:
         "Could not interpret loss identifier: ('mse',)",
     )
     assert len({refusal(case, "builtins.ValueError", one).signature for one in said}) == 1
-    metric = refusal(case, "builtins.ValueError", "Could not interpret metric identifier: ('mae',)")
-    assert metric.signature not in {refusal(case, "ValueError", one).signature for one in said}
+    config = "Unknown `config` as a `dict`, config={'p': 'mse'}"
+    assert (
+        refusal(case, "ValueError", config).signature
+        == refusal(case, "ValueError", said[0]).signature
+    )
+    measured = case.but(metrics=Like((("mae",), ("mae",))))
+    for one in (config, "Could not interpret metric identifier: ('mae',)"):
+        assert refusal(measured, "ValueError", one).message.endswith("taken for a metric")
     # Of outputs that are not nested it means something else.
     assert (
         refusal(FOUNDING, "ValueError", said[0]).signature

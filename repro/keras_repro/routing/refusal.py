@@ -53,15 +53,11 @@ _KEY_AS_VALUE: Final = re.compile(
     r"|could not convert string to float|Invalid dtype: <?(str|U)\d*"
 )
 # Which of the functions that take nests apart notices hangs on where in the nest it is.
-_NEST: Final = {
-    re.compile(
-        r"Expected an instance of .*, got <|Custom node type mismatch"
-        r"|The two structures don't have the same|Could not interpret loss identifier"
-    ): "a part of a nest was taken for a tensor, or a loss",
-    re.compile(
-        r"Could not interpret metric identifier|Unknown `config` as a `dict`"
-    ): "a part of a nest was taken for a metric",
-}
+_NEST: Final = re.compile(
+    r"Expected an instance of .*, got <|Custom node type mismatch|Unknown `config` as a `dict`"
+    r"|The two structures don't have the same|Could not interpret (loss|metric) identifier"
+)
+_OF_METRICS: Final = re.compile(r"metric identifier|Unknown `config`")
 _LONG: Final = 120
 
 
@@ -81,9 +77,10 @@ def refusal(case: Case, exception: str, message: str) -> Refusal:
         return Refusal(
             name, "a key came in the place of a tensor", (leading_rule(case) or target_rule(case),)
         )
-    for pattern, meant in _NEST.items() if case.nest is not None else ():
-        if pattern.search(text):
-            return Refusal(name, meant, _refused(case, name, text))
+    if case.nest is not None and _NEST.search(text):
+        measured = case.metrics is not None or case.weighted_metrics is not None
+        part = "a metric" if measured and _OF_METRICS.search(text) else "a tensor, or a loss"
+        return Refusal(name, f"a part of a nest was taken for {part}", _refused(case, name, text))
     text = _SHOWN.sub("…", _QUOTED.sub("…", text))
     while (shorter := _BRACKETED.sub("…", text)) != text:
         text = shorter
