@@ -324,6 +324,11 @@ class Case:
         return self.predicting and kept
 
     @property
+    def counted(self) -> bool:
+        """Whether it is looked at that the model has the weights of all layers that it holds."""
+        return self.predicting and self.trip == "weights" and self.model == "subclass"
+
+    @property
     def predicting(self) -> bool:
         """Whether the numbers are predictions."""
         return self.entry in PREDICTIONS

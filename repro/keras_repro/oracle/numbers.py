@@ -147,7 +147,7 @@ def expected(case: Case) -> tuple[Expectation, ...]:
     if case.predicting:
         rules = ordered(context)
         values = {wire.name: wire.predicts for wire in wires}
-        if case.compared:
+        if case.compared or case.counted:
             # One stands for yes: what held the inputs and outputs holds them still.
             values |= dict.fromkeys(kept(case), 1.0)
         return tuple(Expectation(name, value, rules, True) for name, value in values.items())
@@ -188,6 +188,9 @@ def kept(case: Case) -> dict[str, str]:
     Of its inputs and outputs that is the kind of their container, and of an `OrderedDict` the order
     of its keys, which is there for its own sake.
     """
+    if case.counted:
+        # Of each layer a kernel and a bias; a layer that is not tracked is not trained.
+        return {"model.weights": f"len(model.weights) == {2 * len(case.outputs)}"}
     of = {"output": case.container}
     of = {"input": case.inputs.container if case.inputs is not None else "tensor"} | of
     found = {f"model.{what}": f"type(model.{what}) is type(made.{what})" for what in of}

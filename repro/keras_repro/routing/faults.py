@@ -35,7 +35,7 @@ Component = Literal[
 
 
 ALTOGETHER: Final[Mapping[How, str]] = {
-    "other number": "the model has more weights, or fewer, than before",
+    "other number": "the model has more weights, or fewer, than it should",
     "by place": "weights go to the outputs by their place, whatever their names are",
     "shifted": "a key that none of them has moves what the others are given",
     "kept": "metrics of the `compile` before are reported still",
@@ -166,7 +166,7 @@ def fault(
 ) -> Fault:
     """Return the fault of a component, with the rule that it breaks and the forms it concerns."""
     loaded = case.trip == "weights" and component == "prediction"
-    if loaded and how != "not loaded" and went:
+    if loaded and how not in ("not loaded", "other number") and went:
         how = "other order"  # whichever it is hangs on the names alone
     if how not in ("left out", "unexplained", "kept", "doubled"):
         how = _by_name(case, component) or how

@@ -145,7 +145,11 @@ def _prediction_faults(
             order.append(index if index in like else like[0])
         return tuple(order)
 
-    lost = [name for name in (kept(case) if case.compared else ()) if observed.get(name) != 1.0]
+    lost = [
+        name
+        for name in (kept(case) if case.compared or case.counted else ())
+        if observed.get(name) != 1.0
+    ]
     if lost:
         return tuple(fault(case, "prediction", _lost(name), ((name, None),)) for name in lost)
     order = found(0.0)

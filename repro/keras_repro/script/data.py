@@ -235,7 +235,7 @@ def _prediction(case: Case, indent: int) -> Iterator[str]:
         for name, path in zip(case.names, _paths(case), strict=True)
     )
     yield statement("observed = ", shown, indent)
-    if case.compared:
+    if case.compared or case.counted:
         for name, true in kept(case).items():
             yield f'{margin}observed["{name}"] = float({true})\n'
 

@@ -228,11 +228,13 @@ def model_lines(case: Case, indent: int) -> Iterator[str]:
         yield f'{margin}path = os.path.join(tempfile.mkdtemp(), "model.weights.h5")\n'
         yield f"{margin}model.save_weights(path)\n"
         if case.heads == "set":
-            yield f"{margin}order = [head.name for head in model.heads]\n"
+            inside = "inside." if case.holder == "layer" else ""
+            yield f"{margin}order = [head.name for head in model.{inside}heads]\n"
             orders = (listed(map(literal, one)) for one in (case.names[::-1], case.names))
             yield statement("orders = ", listed(orders), indent)
             yield f"{margin}made = [Model(0.0, names) for names in orders * 10]\n"
-            yield f"{margin}others = [m for m in made if [h.name for h in m.heads] != order]\n"
+            found = f"[h.name for h in m.{inside}heads]"
+            yield f"{margin}others = [m for m in made if {found} != order]\n"
             yield f"{margin}model = (others or made)[0]\n"
         else:
             yield f"{margin}model = {made}(0.0{_order(case, case.names[::-1])})\n"
