@@ -147,9 +147,8 @@ def expected(case: Case) -> tuple[Expectation, ...]:
     if case.predicting:
         rules = ordered(context)
         values = {wire.name: wire.predicts for wire in wires}
-        if case.compared or case.counted:
-            # One stands for yes: what held the inputs and outputs holds them still.
-            values |= dict.fromkeys(kept(case), 1.0)
+        # One stands for yes: what held the inputs and outputs holds them still.
+        values |= dict.fromkeys(kept(case), 1.0)
         return tuple(Expectation(name, value, rules, True) for name, value in values.items())
     many = len(wires) > 1
     losses, targets = loss_rules(case), target_rules(case)
@@ -186,13 +185,15 @@ def kept(case: Case) -> dict[str, str]:
     """What a model keeps over a round trip, each with the expression that is true then.
 
     Of its inputs and outputs that is the kind of their container, and of an `OrderedDict` the order
-    of its keys, which is there for its own sake.
+    of its keys, which is there for its own sake. Empty where nothing of the kind is looked at.
     """
     if case.counted:
         # Of each layer a kernel and a bias; a layer that is not tracked is not trained.
         return {"model.weights": f"len(model.weights) == {2 * len(case.outputs)}"}
-    of = {"output": case.container}
-    of = {"input": case.inputs.container if case.inputs is not None else "tensor"} | of
+    if not case.compared:
+        return {}
+    held = case.inputs.container if case.inputs is not None else "tensor"
+    of = {"input": held, "output": case.container}
     found = {f"model.{what}": f"type(model.{what}) is type(made.{what})" for what in of}
     for what, container in of.items():
         if container == "OrderedDict":

@@ -111,19 +111,24 @@ def _not_loaded(case: Case, left: Sequence[Wire]) -> Fault:
 def _as_wired(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
     total = sum(wire.weight * wire.value for wire in wires)
     # Metrics can be asked for alone.
-    measured = any(True for wire in wires for _ in wire.measured())
-    if not ("loss" in observed or measured) or not close(observed.get("loss", total), total):
+    metrics = _measured(wires)
+    if not ("loss" in observed or metrics) or not close(observed.get("loss", total), total):
         return False
     many = len(wires) > 1
     # Not every release reports the loss of each output.
     told = ((wire, observed.get(f"{wire.name}_loss", wire.value)) for wire in wires if many)
     if not all(_told(wire, value) for wire, value in told if wire.loss):
         return False
-    return all(
-        close(observed.get(f"{wire.name}_{metric}" if many else metric, math.nan), value)
+    return all(close(observed.get(name, math.nan), value) for name, value in metrics.items())
+
+
+def _measured(wires: Sequence[Wire]) -> dict[str, float]:
+    """Each metric that is to be reported, by the name that it has there."""
+    return {
+        f"{wire.name}_{metric}" if len(wires) > 1 else metric: value
         for wire in wires
         for metric, value, _ in wire.measured()
-    )
+    }
 
 
 def _told(wire: Wire, value: float) -> bool:
@@ -145,21 +150,18 @@ def _prediction_faults(
             order.append(index if index in like else like[0])
         return tuple(order)
 
-    lost = [
-        name
-        for name in (kept(case) if case.compared or case.counted else ())
-        if observed.get(name) != 1.0
-    ]
+    if case.trip == "weights":
+        # Before their number: what is not tracked may have been loaded, or not.
+        left = [wire for wire in wires if observed.get(wire.name) == 0.0]
+        rest = (wire for wire in wires if wire not in left)
+        if left and all(close(observed.get(one.name, math.nan), one.predicts) for one in rest):
+            return (_not_loaded(case, left),)
+    lost = [name for name in kept(case) if observed.get(name) != 1.0]
     if lost:
         return tuple(fault(case, "prediction", _lost(name), ((name, None),)) for name in lost)
     order = found(0.0)
     if order is not None:
         return faults_of(case, wires, ("prediction",), (order,))
-    if case.trip == "weights":
-        left = [wire for wire in wires if observed.get(wire.name) == 0.0]
-        rest = (wire for wire in wires if wire not in left)
-        if left and all(close(observed.get(one.name, math.nan), one.predicts) for one in rest):
-            return (_not_loaded(case, left),)
     for shift, how, went in feedings(case):
         if found(shift) == tuple(range(len(wires))):
             return (fault(case, "input", how, went),)
@@ -191,11 +193,7 @@ def _metric_faults(
         for name, value in observed.items()
         if name in FUNCTIONS or name.rpartition("_")[2] in FUNCTIONS
     }
-    right = {
-        f"{wire.name}_{metric}" if many else metric: value
-        for wire in wires
-        for metric, value, _ in wire.measured()
-    }
+    right = _measured(wires)
     components: tuple[Component, ...] = ("metric target", "metric", "name")
     if case.weighted_metrics is not None and not isinstance(case.sample_weight, One | None):
         components = (*components, "metric weight")

@@ -235,9 +235,8 @@ def _prediction(case: Case, indent: int) -> Iterator[str]:
         for name, path in zip(case.names, _paths(case), strict=True)
     )
     yield statement("observed = ", shown, indent)
-    if case.compared or case.counted:
-        for name, true in kept(case).items():
-            yield f'{margin}observed["{name}"] = float({true})\n'
+    for name, true in kept(case).items():
+        yield f'{margin}observed["{name}"] = float({true})\n'
 
 
 def _paths(case: Case) -> Iterator[str]:

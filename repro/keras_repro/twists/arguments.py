@@ -198,7 +198,7 @@ def class_weight(draw: Draw, case: Case) -> Case:
     classes = draw(st.sampled_from(("all", "all", "some")))
     case = bare_target(draw, alone(case)).but(class_weight=17.0, entry=entry, classes=classes)
     if entry == "fit" and draw(st.booleans()):
-        return case.but(data=draw(st.sampled_from(("dataset", "generator", "PyDataset"))))
+        return case.but(data=draw(st.sampled_from(("dataset", "PyDataset"))))
     return case
 
 
