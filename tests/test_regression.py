@@ -16,8 +16,8 @@ from keras_repro.contract import RULES
 from keras_repro.reading import dump, render
 from keras_repro.regression import regression_test
 from keras_repro.strategies import cases
+from keras_repro.trees.asked import checks_of
 from keras_repro.trees.case import Node, TreeCase
-from keras_repro.trees.checks import checks_of
 from keras_repro.trees.strategies import tree_cases
 from test_case import EVERY_FORM, EVERYTHING, FOUNDING
 from test_cli import keras_repro

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import example, find, given, settings
 
 from keras_bisect.errors import UsageError
+from keras_repro.trees.asked import checks_of
 from keras_repro.trees.case import (
     UNNAMED,
     Node,
@@ -24,7 +25,6 @@ from keras_repro.trees.case import (
     reordered,
     to_python,
 )
-from keras_repro.trees.checks import checks_of
 from keras_repro.trees.script import render
 from keras_repro.trees.strategies import NAMED, tree_cases, trees
 

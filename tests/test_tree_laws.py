@@ -17,8 +17,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keras_repro.trees.asked import checks_of
 from keras_repro.trees.case import UNNAMED, Kind, Node, TreeCase, from_python, nodes
-from keras_repro.trees.checks import CHECKS, HAS_PATHS, checks_of
+from keras_repro.trees.checks import CHECKS, HAS_PATHS
 from keras_repro.trees.laws import flattened, read
 from keras_repro.trees.script import render
 from keras_repro.trees.strategies import tree_cases

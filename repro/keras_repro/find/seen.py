@@ -16,8 +16,8 @@ from keras_repro.find.condition import AROUND, Evidence
 from keras_repro.find.facts import Facts, facts
 from keras_repro.find.model import Finding, size
 from keras_repro.reading import AnyCase, CaseSignature, Reading, explain_all, render, was_right
+from keras_repro.trees.asked import checks_of
 from keras_repro.trees.case import TreeCase
-from keras_repro.trees.checks import checks_of
 
 __all__ = ["LOG", "Memory", "Seen", "Shown"]
 

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keras_repro.reading import AnyCase
+from keras_repro.trees.asked import checks_of
 from keras_repro.trees.case import TreeCase
 from keras_repro.trees.check import Check
-from keras_repro.trees.checks import CHECKS, checks_of
+from keras_repro.trees.checks import CHECKS
 from keras_repro.trees.strategies import tree_cases
 
 

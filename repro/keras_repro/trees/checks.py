@@ -6,12 +6,10 @@ T9 then lets the implementations answer side by side. The further structures tha
 made of the first (`structures.DATA`).
 
 To check one more thing of `keras.tree`, add a line to `CHECKS`: scripts, search, shrinking and
-reading take it from there. Public: `CHECKS`, `HAS_PATHS`, `checks_of`, `said_since`.
+reading take it from there. Public: `CHECKS`, `HAS_PATHS`.
 """
 
 from __future__ import annotations
-
-from functools import lru_cache
 
 from keras_repro.trees.answers import (
     indexed,
@@ -24,13 +22,9 @@ from keras_repro.trees.answers import (
     visited,
 )
 from keras_repro.trees.case import (
-    UNNAMED,
     Node,
-    Tree,
-    TreeCase,
     leaves_as_written,
     map_leaves,
-    nodes,
     reordered,
 )
 from keras_repro.trees.check import (
@@ -52,7 +46,7 @@ from keras_repro.trees.structures import (
     retyped,
 )
 
-__all__ = ["CHECKS", "HAS_PATHS", "checks_of", "said_since"]
+__all__ = ["CHECKS", "HAS_PATHS"]
 
 HAS_PATHS = 'hasattr(tree, "flatten_with_path")'
 HAS_NONE = '"none_is_leaf" in tree.map_structure.__code__.co_varnames'
@@ -379,32 +373,3 @@ CHECKS: tuple[Check, ...] = (
         )
     ),
 )
-
-
-def said_since(check: Check, tree: Tree) -> str:
-    """The first release whose documentation says what is checked; empty if it always did.
-
-    Of a deque and a defaultdict it speaks since 3.8.0, and of the paths of a namedtuple.
-    """
-    kinds = {node.kind for node in nodes(tree)}
-    if kinds & {"deque", "defaultdict"} or (
-        check.name == "T7.paths-type" and "namedtuple" in kinds
-    ):
-        return "3.8"
-    return check.since
-
-
-@lru_cache(maxsize=4096)
-def checks_of(case: TreeCase) -> tuple[Check, ...]:
-    """What is checked on a case: all of its law that is promised of its structure.
-
-    Of a container that the documentation does not name nothing is promised but T9, and T9 is asked
-    of no other: there a difference breaks another law already.
-    """
-    silent = any(node.kind in UNNAMED for node in nodes(case.structure))
-    return tuple(
-        check
-        for check in CHECKS
-        if case.law in (None, check.law, check.name)
-        and (silent if check.law == "T9" else not silent and check.answer(case.structure))
-    )

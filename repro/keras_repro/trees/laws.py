@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 
 from keras_repro.contract import Strength
+from keras_repro.trees.asked import checks_of, said_since
 from keras_repro.trees.case import DICTS, UNNAMED, Key, Kind, Node, Tree, TreeCase, nodes
 from keras_repro.trees.check import Check, Paths, Value, Word
-from keras_repro.trees.checks import checks_of, said_since
 from keras_repro.trees.structures import DATA, flattened
 
 __all__ = ["Breach", "flattened", "read"]

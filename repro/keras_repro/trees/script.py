@@ -13,9 +13,9 @@ The text is laid out as a formatter would (88 columns), so that it can be pasted
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from keras_repro.trees.asked import checks_of
 from keras_repro.trees.case import BOUND, Key, Node, Tree, TreeCase, nodes
 from keras_repro.trees.check import Answer, Check, Name, Paths, Value, Word
-from keras_repro.trees.checks import checks_of
 from keras_repro.trees.structures import DATA
 
 __all__ = ["render"]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from keras_repro.trees.asked import checks_of
 from keras_repro.trees.case import Key, Kind, Node, Tree, TreeCase, numbered
-from keras_repro.trees.checks import checks_of
 
 __all__ = ["simpler_tree_cases"]
 

@@ -16,6 +16,7 @@ from typing import Any, get_args
 from hypothesis import assume
 from hypothesis import strategies as st
 
+from keras_repro.trees.asked import checks_of
 from keras_repro.trees.case import (
     ALL_LAWS,
     KEYED,
@@ -29,7 +30,6 @@ from keras_repro.trees.case import (
     numbered,
     to_python,
 )
-from keras_repro.trees.checks import checks_of
 
 __all__ = ["tree_cases", "trees"]
 
