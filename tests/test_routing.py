@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import permutations
+from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from keras_repro.case import ByName, Case, InOrder, Input, Inputs, Like, Nest, One, Output
-from keras_repro.oracle import CONSTANTS, Wire, expected, number, wiring
+from keras_repro.oracle import CONSTANTS, Wire, expected, number, promised, wiring
 from keras_repro.routing import read, refusal
 from keras_repro.strategies import cases
 from test_case import FOUNDING
@@ -355,6 +356,72 @@ def test_nested_inputs_that_came_in_another_order_are_told() -> None:
     found = read(called, {"b": 0.0, "a": -8.0})
     assert found.signature == "input: alphabet (nested inputs)"
     assert found.faults[0].strength == "inconsistent"
+
+
+def test_a_key_that_no_nested_input_has_is_seen_to_move_the_others() -> None:
+    """Lost: of nested inputs Keras checks no key, and what belongs to none is silently fed."""
+    nest = Nest("dict", (0, Nest("list", (1,))), ("p", "q"))
+    fed = Like((1.0, 2.0), more="a key")
+    inputs = Inputs((Input("i"), Input("j")), "nested", fed, nest=nest)
+    called = Case(FOUNDING.outputs, "list", None, None, entry="call", inputs=inputs)
+    assert read(called, {"b": 9.0, "a": 1.0}).right
+    moved = (7.0 - 1.0) + (1.0 - 2.0) * 10
+    found = read(called, {"b": 9.0 + moved, "a": 1.0 + moved})
+    assert found.signature == "input: shifted (nested inputs)"
+    assert found.rules == ("R24",)
+
+
+def test_an_input_that_is_given_nothing_has_to_be_refused() -> None:
+    """Lost: a model would take whatever stands under another key, and nobody would hear of it."""
+    nest = Nest("dict", (0, Nest("list", (1,))), ("p", "q"))
+    members = (Input("i"), Input("j"))
+    wrong = Inputs(members, "nested", Like((1.0, 2.0), more="another key"), nest=nest)
+    lacks = Inputs(members, "list", ByName((("i", 1.0),)))
+    for inputs, rule in ((wrong, "R24"), (lacks, "R21")):
+        called = Case(FOUNDING.outputs, "list", None, None, entry="call", inputs=inputs)
+        assert promised(called)
+        assert read(called, {"refused": 1.0}).right
+        assert read(called, {"refused": 0.0}).rules == (rule,)
+        assert read(called, {"refused": 0.0}).signature.startswith("input: not refused")
+
+
+@pytest.mark.parametrize(
+    ("names", "metrics", "observed", "given"),
+    [
+        ("loss", ("mae",), {"b_loss": 36.0, "a_loss": 9.0}, "a metric called loss"),
+        ("one object", ("mae",), {"b_mae": 4.5, "a_mae": 4.5}, "one metric object"),
+        (
+            "numbered",
+            ("mae", "mse", "mae"),
+            {"b_m": 6.0, "b_m_1": 6.0, "a_m": 3.0, "a_m_1": 9.0},
+            "metrics of one name",
+        ),
+    ],
+)
+def test_a_metric_whose_number_another_took_is_told(
+    names: Any, metrics: tuple[str, ...], observed: dict[str, float], given: str
+) -> None:
+    """Lost: a metric that is not reported at all, as another number is called the same."""
+    case = replace(FOUNDING, loss=One("mse"), metrics=InOrder((metrics,) * 2), metric_names=names)
+    found = read(case, {"loss": 45.0} | observed)
+    assert found.signature == f"name: covered ({given})"
+    assert found.rules == ("R23",)
+    assert found.faults[0].strength == "inconsistent"
+    right = {one.name: one.value for one in expected(case)}
+    assert read(case, right).right
+    if names == "loss":
+        alone = replace(case, outputs=case.outputs[:1], targets=One(3.0), metrics=One(metrics))
+        alone = replace(alone, container="tensor")
+        assert read(alone, {"loss": 6.0, "mae of b": 6.0}).signature == found.signature
+
+
+def test_metrics_of_one_name_that_met_other_targets_are_told_from_a_clash() -> None:
+    """Lost: each bug of metrics would be found a second time, as one of their names."""
+    metrics = InOrder((("mae", "mse"),) * 2)
+    case = replace(FOUNDING, loss=One("mse"), metrics=metrics, metric_names="alike")
+    numbers = {"b_m": 5.0, "b_m_1": 25.0, "a_m": 2.0, "a_m_1": 4.0}
+    found = read(case, {"loss": 45.0} | numbers)
+    assert found.signature == "metric target: alphabet (dict targets, list outputs)"
 
 
 def test_sample_weights_that_were_swapped_or_not_used_are_told() -> None:

@@ -21,6 +21,7 @@ from keras_repro.case.choices import (
     Earlier,
     Entry,
     Heads,
+    MetricNames,
     Shared,
     Spelling,
     Trip,
@@ -28,6 +29,7 @@ from keras_repro.case.choices import (
 )
 from keras_repro.case.document import SCHEMA, from_json, to_json
 from keras_repro.case.forms import (
+    MORE,
     ByName,
     Form,
     InOrder,
@@ -41,6 +43,7 @@ from keras_repro.case.model import Case, Input, Inputs, Output
 __all__ = [
     "BY_KEY",
     "LEVEL",
+    "MORE",
     "PREDICTIONS",
     "SCHEMA",
     "SLICED",
@@ -58,6 +61,7 @@ __all__ = [
     "Input",
     "Inputs",
     "Like",
+    "MetricNames",
     "Nest",
     "One",
     "Output",

@@ -22,6 +22,7 @@ __all__ = [
     "Earlier",
     "Entry",
     "Heads",
+    "MetricNames",
     "Shared",
     "Spelling",
     "Trip",
@@ -121,6 +122,11 @@ BY_KEY: Final = (
     "dict by update",
 )
 """Of these, those that are filled in another order."""
+MetricNames = Literal["own", "loss", "alike", "numbered", "one object"]
+"""What metrics are called. `loss`: the first of an output is called that, as the loss is; `alike`:
+all are called `m`; `numbered`: the third is called `m_1`, as the second is reported; `one object`:
+outputs that have the same metric have the same object, too. All but the first are written as
+objects."""
 Within = Literal["nothing", "list", "dict", "OrderedDict"]
 """What holds the outputs of a model inside, which become those of the whole one by one."""
 Shared = Literal["nothing", "one layer", "one tensor"]

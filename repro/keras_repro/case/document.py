@@ -25,6 +25,7 @@ from keras_repro.case.choices import (
     Earlier,
     Entry,
     Heads,
+    MetricNames,
     Shared,
     Spelling,
     Trip,
@@ -262,13 +263,14 @@ def _form(read: Callable[[_Field], Any]) -> Callable[[_Field], Any]:
         if kind == "one":
             return One(read(inside))
         if kind == "like":
-            given = inside.object({"values"}, ("turned", "swapped", "dicts"))
-            kinds = get_args(get_type_hints(Like)["dicts"])
+            given = inside.object({"values"}, ("turned", "swapped", "dicts", "more"))
+            hints = get_type_hints(Like)
             return Like(
                 tuple(read(one) for one in given["values"].array()),
                 "turned" in given and given["turned"].boolean(),
                 "swapped" in given and given["swapped"].boolean(),
-                given["dicts"].one_of(kinds) if "dicts" in given else "the same",
+                given["dicts"].one_of(get_args(hints["dicts"])) if "dicts" in given else "the same",
+                given["more"].one_of(get_args(hints["more"])) if "more" in given else "nothing",
             )
         if is_dict(kind):
             return ByName(tuple((name, read(value)) for name, value in inside.pairs()), kind)
@@ -302,6 +304,7 @@ READ: Final[Mapping[str, Callable[[_Field], Any]]] = {
     "spelling": lambda entry: entry.one_of(get_args(Spelling)),
     "weights": lambda entry: entry.one_of(("float", "int")),
     "several": lambda entry: entry.one_of(get_args(Lists)),
+    "metric_names": lambda entry: entry.one_of(get_args(MetricNames)),
     "model": lambda entry: entry.one_of(get_args(Architecture)),
     "trip": lambda entry: entry.one_of(get_args(Trip)),
     "inner": _Field.boolean,
@@ -367,9 +370,10 @@ def _plain(given: Form[Any] | None) -> Any:
             return _held(kind, list(values))
         case ByName(_, kind):
             return _held(kind, given.as_dict())
-        case Like(values, turned, swapped, dicts):
+        case Like(values, turned, swapped, dicts, more):
             marks: dict[str, bool | str] = {"turned": turned, "swapped": swapped}
             marks |= {"dicts": dicts} if dicts != "the same" else {}
+            marks |= {"more": more} if more != "nothing" else {}
             return {"$like": {"values": list(values)} | {k: v for k, v in marks.items() if v}}
 
 

@@ -3,21 +3,35 @@
 A form is what a user writes: a list and a tuple in the same order are two values of `InOrder`, and
 an `OrderedDict` is a `ByName` of another kind.
 
-Public: `One`, `InOrder`, `ByName`, `Like`, `Form`, `Nest`, `is_dict`. Pure data.
+Public: `One`, `InOrder`, `ByName`, `Like`, `Form`, `Nest`, `MORE`, `is_dict`. Pure data.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Generic, Literal, TypeVar
+from typing import Final, Generic, Literal, TypeVar
 
-__all__ = ["ByName", "Dicts", "Form", "InOrder", "Like", "Lists", "Nest", "One", "is_dict", "only"]
+__all__ = [
+    "MORE",
+    "ByName",
+    "Dicts",
+    "Form",
+    "InOrder",
+    "Like",
+    "Lists",
+    "Nest",
+    "One",
+    "is_dict",
+    "only",
+]
 
 T_co = TypeVar("T_co", covariant=True)
 
 Lists = Literal["list", "tuple"]
 Dicts = Literal["dict", "OrderedDict", "defaultdict"]
+MORE: Final = "More"
+"""A key that no nest has; it sorts before all that they have."""
 
 
 @dataclass(frozen=True)
@@ -68,13 +82,15 @@ class Like(Generic[T_co]):
 
     The values stand in the order of the outputs. With `turned` each dict is written from its last
     key to its first, with `swapped` each list is a tuple and each tuple a list; `dicts` is the kind
-    of each dict, where it is not that of the outputs.
+    of each dict, where it is not that of the outputs. The first dict may have a key `MORE` beside
+    its own, or in the place of its first.
     """
 
     values: tuple[T_co, ...]
     turned: bool = False
     swapped: bool = False
     dicts: Literal["the same", "dict", "OrderedDict"] = "the same"
+    more: Literal["nothing", "a key", "another key"] = "nothing"
 
 
 Form = One[T_co] | InOrder[T_co] | ByName[T_co] | Like[T_co]
@@ -113,6 +129,12 @@ class Nest:
         for entry in self.entries:
             if isinstance(entry, Nest):
                 yield from entry.kinds()
+
+    def first_dict(self) -> Nest | None:
+        """Return the outermost dict in it, the first as it is written."""
+        inside = [entry for entry in self.entries if isinstance(entry, Nest)]
+        found = (self,) if is_dict(self.kind) else map(Nest.first_dict, inside)
+        return next((one for one in found if one is not None), None)
 
     def paths(self) -> Iterator[tuple[str | int, ...]]:
         """Yield the keys and positions that lead to each output, in their order."""

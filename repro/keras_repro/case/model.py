@@ -24,12 +24,13 @@ from keras_repro.case.choices import (
     Earlier,
     Entry,
     Heads,
+    MetricNames,
     Shared,
     Spelling,
     Trip,
     Within,
 )
-from keras_repro.case.forms import ByName, Form, InOrder, Like, Lists, Nest, is_dict, only
+from keras_repro.case.forms import MORE, ByName, Form, InOrder, Like, Lists, Nest, is_dict, only
 
 __all__ = ["Case", "Input", "Inputs", "Metrics", "Output"]
 
@@ -63,6 +64,10 @@ class Input:
     def name(self) -> str:
         """What a dict of data calls it: the key in dict inputs, else the layer."""
         return self.layer if self.key is None else self.key
+
+
+ASTRAY: Final = 7.0
+"""What a key is fed that no input has: no input is fed that much."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +106,8 @@ class Inputs:
                 raise ValueError(f"inputs: {one.layer!r} of a {self.container}: a key is amiss")
         if isinstance(self.fed, InOrder | Like) and len(self.fed.values) != len(self.members):
             raise ValueError(f"inputs: expected {len(self.members)} arrays, one an input")
+        if isinstance(self.fed, Like) and self.fed.more != "nothing" and not self._keyed:
+            raise ValueError("inputs: they are nested in no dict")
         if self.inside != "nothing" and any(one.optional for one in self.members):
             raise ValueError("inputs: a model inside is given all of them")
         if all(one.optional for one in self.members):
@@ -117,7 +124,20 @@ class Inputs:
     @property
     def fed_names(self) -> tuple[str, ...]:
         """The names in the order in which they are fed, with those that no input has."""
+        if isinstance(self.fed, Like) and self.fed.more == "a key":
+            return (MORE, *self.names)
         return self.fed.names if isinstance(self.fed, ByName) else self.names
+
+    @property
+    def lacking(self) -> bool:
+        """Whether some input is given nothing, not even None."""
+        if isinstance(self.fed, Like):
+            return self.fed.more == "another key"
+        return not set(self.names) <= set(self.fed_names)
+
+    @property
+    def _keyed(self) -> bool:
+        return self.nest is not None and self.nest.first_dict() is not None
 
     @property
     def fed_none(self) -> bool:
@@ -135,9 +155,11 @@ class Inputs:
         return "OrderedDict" in (kinds if self.fed.dicts == "the same" else {self.fed.dicts})
 
     def amount(self, name: str) -> float | None:
-        """What an input is fed; nothing (zero) where a dict lacks it."""
+        """What an input is fed, or a key that none has; nothing (zero) where a dict lacks it."""
         if isinstance(self.fed, ByName):
             return self.fed.as_dict().get(name, 0.0)
+        if name not in self.names:
+            return ASTRAY
         return self.fed.values[self.names.index(name)]
 
 
@@ -186,6 +208,7 @@ class Case:
     """How loss weights are written."""
     several: Lists = "list"
     """What holds the metrics of an output."""
+    metric_names: MetricNames = "own"
     model: Architecture = "functional"
     trip: Trip = "none"
     inner: bool = False
@@ -272,8 +295,13 @@ class Case:
             if isinstance(given, Like):
                 if self.nest is None:
                     raise ValueError(f"{field}: the outputs are not nested")
-                if given.dicts != "the same" and not any(map(is_dict, self.nest.kinds())):
+                keyed = given.dicts != "the same" or given.more != "nothing"
+                if keyed and self.nest.first_dict() is None:
                     raise ValueError(f"{field}: the outputs are nested in no dict")
+                if given.more == "another key":
+                    raise ValueError(f"{field}: it would lack an output")
+        if self.metric_names != "own" and not self.metrics:
+            raise ValueError("metric_names: there are no metrics")
         if self.beside != "nothing":
             from keras_repro.case.beside import changed
 
@@ -313,8 +341,9 @@ class Case:
 
     @property
     def refused(self) -> bool:
-        """Whether Keras must refuse it, in so many words."""
-        return self.class_weight is not None and len(self.outputs) > 1
+        """Whether Keras must refuse it: class weights of several outputs, an input without data."""
+        lacking = self.inputs is not None and self.inputs.lacking
+        return lacking or (self.class_weight is not None and len(self.outputs) > 1)
 
     @property
     def compared(self) -> bool:

@@ -265,8 +265,9 @@ def worded(dimension: str, values: Iterable[str]) -> str:
     subject = SUBJECTS.get(dimension, dimension)
     argument, _, about = subject.partition(".")
     argument = argument.replace("_", " ")
-    if about in WORDS or argument in WORDS:
-        words = WORDS[about or argument]
+    last = about.rpartition(".")[2] or argument
+    if last in WORDS:
+        words = WORDS[last]
         said = " or ".join(words.get(value, value) for value in sorted(values))
         return f"{argument} {said}"
     subject = f"{argument} {about.replace('_', ' ').replace('.', ' ')}".strip()
@@ -298,7 +299,19 @@ WORDS: Mapping[str, Mapping[str, str]] = {
     "missing": {"yes": "without an output", "": "for every output"},
     "extra": {"yes": "with a name that no output has", "": "with no other name"},
     "feeding": {"": "in the order of the inputs", "other": "in another order than the inputs"},
-    "more": {"yes": "with a name that no input has", "": "with no other name"},
+    "more": {
+        "yes": "with a name that no input has",
+        "a key": "with a key of its own",
+        "another key": "with another key",
+        "": "with no other name",
+    },
+    "metric names": {
+        "own": "of their own",
+        "loss": "that are that of the loss",
+        "alike": "that are the same",
+        "numbered": "that are as Keras numbers them",
+        "one object": "of one object",
+    },
     "each": {"several": "several an output", "": "one an output"},
 }
 """What is said after the argument, where the value alone would not do."""

@@ -16,6 +16,7 @@ from keras_repro.oracle.rules import (
     loss_rules,
     metric_rules,
     ordered,
+    refusal_rules,
     report_rules,
     sample_rules,
     target_rules,
@@ -38,7 +39,7 @@ __all__ = [
 INSIDE: Final = ("loss", "mae")
 """What the compiled model inside reports of itself: each is one."""
 
-REFUSED: Final = "refused in so many words"
+REFUSED: Final = "refused"
 """What is reported of a case that must be refused: one stands for yes."""
 
 RESULTS: Final = "how many numbers"
@@ -91,7 +92,8 @@ class Wire:
 class Expectation:
     """A number that Keras must report under `name`, and the rules (ids) it rests on.
 
-    Where `required` is false a release may leave it out (3.4.1 reports the total loss alone).
+    Where `required` is false a release may leave it out (3.4.1 reports the total loss alone). Where
+    metrics have names that clash it is reported under any name.
     """
 
     name: str
@@ -141,7 +143,7 @@ def expected(case: Case) -> tuple[Expectation, ...]:
     where the outputs are nested, or have no names.
     """
     if case.refused:
-        return (Expectation(REFUSED, 1.0, ("R15",), True),)
+        return (Expectation(REFUSED, 1.0, ordered(refusal_rules(case)), True),)
     wires = wiring(case)
     context = context_rules(case)
     if case.predicting:
@@ -164,7 +166,7 @@ def expected(case: Case) -> tuple[Expectation, ...]:
         return tuple(_each_loss(case, wires))
     if case.entry == "compute_metrics":
         numbers = []
-    elif case.loss_weights is None and reports_each(case):
+    elif case.loss_weights is None and reports_each(case) and case.metric_names != "loss":
         for wire in wires:
             if wire.loss:
                 rules = ordered(losses, targets, context)
@@ -172,6 +174,8 @@ def expected(case: Case) -> tuple[Expectation, ...]:
     for wire in wires:
         for metric, value, weighted in wire.measured():
             name = f"{wire.name}_{metric}" if many else metric
+            if case.metric_names != "own":
+                name = f"{metric} of {wire.name}"
             rules = ordered(
                 metric_rules(case), targets, sample_rules(case) if weighted else set(), context
             )

@@ -50,7 +50,7 @@ def promised(case: Case) -> bool:
 
 def _open(case: Case) -> bool:
     """Whether a case can be run, and no rule says what its numbers are."""
-    fed = case.inputs is None or set(case.inputs.names) <= set(case.inputs.fed_names)
+    fed = case.inputs is None or not case.inputs.lacking
     if not fed or case.predicting or (case.data == "dataset" and not _sliceable(case)):
         return False
     try:
@@ -60,8 +60,8 @@ def _open(case: Case) -> bool:
 
 
 def _settled(case: Case) -> bool:
-    if case.inputs is not None and not set(case.inputs.names) <= set(case.inputs.fed_names):
-        return False
+    if case.inputs is not None and case.inputs.lacking:
+        return _lacks_alone(case, case.inputs)
     if case.data == "dataset" and not _sliceable(case):
         return False
     if case.inputs is not None and case.inputs.fed_none and case.entry == "symbolic call":
@@ -105,6 +105,8 @@ def _settled(case: Case) -> bool:
         unlike = isinstance(given, One) if many else isinstance(given, InOrder | Like)
         if unlike:
             return False
+    if case.metric_names != "own" and not _any_names(case):
+        return False
     if case.entry == "evaluate as list" and not _listed(case):
         return False
     if case.entry == "compute_metrics" and not any(w.metrics or w.weighted for w in wires):
@@ -210,6 +212,8 @@ def _doubts(case: Case) -> Iterator[str]:
     for field, given in case.forms():
         if isinstance(given, InOrder) and given.kind == "tuple":
             yield f"a tuple of {field.removeprefix('weighted_')}"
+    if case.metric_names != "own":
+        yield "names of metrics that clash"
     if case.metrics is not None and _repeats(case):
         yield "the same metric twice"
     # That such a key moves nothing is a rule (R24); that it may be refused takes nothing away.
@@ -286,7 +290,7 @@ def _made_for(inputs: Inputs) -> bool:
     if is_dict(inputs.container):
         return isinstance(inputs.fed, ByName) and set(inputs.fed.names) == set(inputs.names)
     if isinstance(inputs.fed, Like):
-        return not inputs.fed.swapped and inputs.fed.dicts == "the same"
+        return inputs.fed in (Like(inputs.fed.values), Like(inputs.fed.values, turned=True))
     held = "tuple" if inputs.container == "namedtuple" else inputs.container
     return isinstance(inputs.fed, InOrder) and inputs.fed.kind == held
 
@@ -302,6 +306,20 @@ def _refused_alone(case: Case) -> bool:
         and (not isinstance(case.targets, ByName) or set(case.targets.names) == set(case.names))
         and case.data == "arrays"
     )
+
+
+def _any_names(case: Case) -> bool:
+    """Whether metrics are told by their numbers alone, whatever they are called."""
+    told = case.entry not in ("evaluate as list", "compute_loss", "evaluate inside")
+    around = (case.inputs, case.weighted_metrics, case.before) == (None,) * 3
+    return told and around and case.within == "nothing" and case.trip != "weights"
+
+
+def _lacks_alone(case: Case, inputs: Inputs) -> bool:
+    """Whether nothing but an input without data could be a reason to refuse a case."""
+    called = case.entry in ("call", "predict", "predict_on_batch")
+    plain = case.data == "arrays" and case.trip == "none" and inputs.inside == "nothing"
+    return called and plain and not any(one.optional for one in inputs.members)
 
 
 def _held(given: object) -> object:

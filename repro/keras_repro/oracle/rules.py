@@ -16,6 +16,7 @@ __all__ = [
     "loss_rules",
     "metric_rules",
     "ordered",
+    "refusal_rules",
     "report_rules",
     "rules_of",
     "sample_rules",
@@ -74,8 +75,15 @@ def sample_rules(case: Case) -> set[str]:
 def report_rules(case: Case) -> set[str]:
     """Return the ids of the rules on what is reported of each output, where that is asked."""
     if case.entry != "each loss":
-        return set()
+        return {"R23"} if case.metric_names != "own" else set()
     return {"R23"} | ({"R6"} if case.loss_weights is not None else set())
+
+
+def refusal_rules(case: Case) -> set[str]:
+    """Return the ids of the rules by which a case must be refused."""
+    if case.class_weight is not None:
+        return {"R15"}
+    return {"R24"} if extra_keys(case) else {"R21"}
 
 
 def context_rules(case: Case) -> set[str]:
@@ -95,7 +103,7 @@ def leading_rule(case: Case) -> str | None:
 def _context(case: Case) -> Iterator[str]:
     """The ids of these rules, the most particular first."""
     if case.refused:
-        yield "R15"
+        yield from refusal_rules(case)
     if case.joint:
         yield "R29"
     if case.trip != "none":
@@ -144,7 +152,8 @@ def extra_keys(case: Case) -> bool:
     fed = inputs.fed if inputs is not None else None
     if inputs is not None and isinstance(fed, ByName) and set(fed.names) - set(inputs.names):
         return True
-    return any(
+    nested = [fed, *(given for _, given in case.forms())]
+    return any(isinstance(given, Like) and given.more != "nothing" for given in nested) or any(
         isinstance(given, ByName) and set(given.names) - set(case.names)
         for _, given in case.forms()
     )

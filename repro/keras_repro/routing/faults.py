@@ -38,12 +38,16 @@ ALTOGETHER: Final[Mapping[How, str]] = {
     "other number": "the model has more weights, or fewer, than it should",
     "by place": "weights go to the outputs by their place, whatever their names are",
     "shifted": "a key that none of them has moves what the others are given",
+    "covered": "a number is not reported, as another is called the same",
     "kept": "metrics of the `compile` before are reported still",
     "lost": "the compiled model inside does not report its own loss and metrics",
-    "not refused": "class weights of several outputs are not refused in so many words",
     "inner model": "the loss that is reported is that of the compiled model inside",
 }
 """What is said of a fault that is of no output in particular."""
+NOT_REFUSED: Final[Mapping[Component, str]] = {
+    "class weight": "class weights of several outputs are not refused in so many words",
+    "input": "an input is given nothing, and that is not refused",
+}
 OF_EACH: Final[Mapping[How, str]] = {
     "other container": "{} is in another container than before",
     "other keys": "the {} are in another order than before",
@@ -93,6 +97,8 @@ class Fault:
             return (
                 f"no pairing of losses, targets and weights with the outputs gives the {numbers}",
             )
+        if self.how == "not refused":
+            return (NOT_REFUSED[self.component],)
         if self.how in ALTOGETHER:
             return (ALTOGETHER[self.how],)
         if not self.went:
@@ -221,6 +227,9 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
         return "after a round trip"
     if how in ("by batch", "in part", "weighted"):
         return "of each output"
+    if how == "covered":
+        called = {"loss": "a metric called loss", "one object": "one metric object"}
+        return called.get(case.metric_names, "metrics of one name")
     if component == "total" and how == "left out":
         return "of all outputs"
     if case.inner and component == "total":
@@ -229,11 +238,12 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
         if case.inputs.inside != "nothing":
             return f"{case.inputs.inside} inputs of a model inside"
         held = case.inputs.container
-        if held == "nested":
+        if held == "nested" and how not in ("shifted", "not refused"):
             return "nested inputs" + (", fed OrderedDicts" if case.inputs.fed_ordered else "")
-        held = held if held == "OrderedDict" else "dict" if is_dict(held) else "list"
+        held = "dict" if is_dict(held) and held != "OrderedDict" else held
+        held = "list" if held in ("tuple", "namedtuple") else held
         fed = case.inputs.fed
-        if how == "shifted":
+        if how in ("shifted", "not refused"):
             return f"{held} inputs"
         if case.inputs.fed_ordered:
             return f"{held} inputs, fed an OrderedDict"

@@ -23,6 +23,7 @@ from keras_repro.oracle import (
     reports_each,
     wiring,
 )
+from keras_repro.routing.clashes import clash_faults
 from keras_repro.routing.faults import Component, Fault, Routing, fault, faults_of
 from keras_repro.routing.losses import close, loss_faults, nameless_faults, reported_faults
 from keras_repro.routing.ways import How, Order, feedings, named_orders, wirings
@@ -37,7 +38,8 @@ def read(case: Case, observed: Mapping[str, float]) -> Routing:
     """
     if case.refused:
         right = observed.get(REFUSED) == 1.0
-        return Routing(() if right else (fault(case, "class weight", "not refused"),))
+        component: Component = "class weight" if case.class_weight is not None else "input"
+        return Routing(() if right else (fault(case, component, "not refused"),))
     if case.entry == "evaluate inside":
         lost = [name for name in INSIDE if not close(observed.get(name, math.nan), 1.0)]
         return Routing((fault(case, "inner metrics", "lost"),) if lost else ())
@@ -55,6 +57,8 @@ def read(case: Case, observed: Mapping[str, float]) -> Routing:
     asked = (loss_faults, reported_faults)
     if case.entry == "each loss":
         asked = asked[::-1]
+    if clash := clash_faults(case, wires, observed):
+        return Routing(clash)
     losses: tuple[Fault, ...] = ()
     if case.entry != "compute_metrics":
         losses = asked[0](case, wires, observed) or asked[1](case, wires, observed)
@@ -194,6 +198,12 @@ def _metric_faults(
         if name in FUNCTIONS or name.rpartition("_")[2] in FUNCTIONS
     }
     right = _measured(wires)
+    if case.metric_names != "own":
+        # They are told by their numbers alone, whatever they are called.
+        wanted = [one for one in expected(case) if " of " in one.name]
+        if all(one.name in observed for one in wanted):
+            return ()
+        numbers = [value for name, value in observed.items() if " of " not in name]
     components: tuple[Component, ...] = ("metric target", "metric", "name")
     if case.weighted_metrics is not None and not isinstance(case.sample_weight, One | None):
         components = (*components, "metric weight")
@@ -218,9 +228,13 @@ def _metric_faults(
             name = wires[names[index]].name
             for metric, value, _ in wired.measured():
                 would[f"{name}_{metric}" if many else metric] = value
-        if would.keys() == reported.keys() and all(
-            close(reported[name], value) for name, value in would.items()
-        ):
+        if case.metric_names != "own":
+            found = all(any(close(one, value) for one in numbers) for value in would.values())
+        else:
+            found = would.keys() == reported.keys() and all(
+                close(reported[name], value) for name, value in would.items()
+            )
+        if found:
             return faults_of(case, wires, components, orders)
     if case.entry == "evaluate as list":
         # Outputs with several metrics move those of the others by more than one place.

@@ -34,18 +34,20 @@ How = Literal[
     "by batch",
     "in part",
     "doubled",
+    "covered",
     "not refused",
     "unexplained",
 ]
-"""`closed up`: each None of a list was dropped, and what stood behind it moved up. `inner
-model`: the number is that of a compiled model inside. `other container`: what held the inputs, or
-the outputs, is another thing than before; `other keys`: its keys are in another order; `other
-number`: there are more or fewer of them. `not loaded`: weights are what they were before. `kept`:
-it is of an earlier `compile`. `lost`: a model inside reports its own no more. `weighted`: the loss
-of each output was multiplied by its weight. `by place`: names that are not those of all outputs
-mean nothing. `shifted`: a key that none has moved the others. `by batch`: a small batch counts as
-much as the others. `in part`: all are the same part of what they should be. `doubled`: what no
-output has was reported, too. `not refused`: what must be was not."""
+"""`closed up`: each None of a list was dropped, and what stood behind it moved up. `inner model`:
+the number is that of a compiled model inside. `other container`: what held the inputs, or the
+outputs, is another thing than before; `other keys`: its keys are in another order; `other number`:
+there are more or fewer of them. `not loaded`: weights are what they were before. `kept`: it is of
+an earlier `compile`. `lost`: a model inside reports its own no more. `weighted`: the loss of each
+output was multiplied by its weight. `by place`: names that are not those of all outputs mean
+nothing. `shifted`: a key that none has moved the others. `by batch`: a small batch counts as much
+as the others. `in part`: all are the same part of what they should be. `doubled`: what no output
+has was reported, too. `covered`: another number of the same name stands in its place. `not
+refused`: what must be was not."""
 
 Order = tuple[int, ...]
 """Whose share each output was given: output i was given that of output order[i]."""

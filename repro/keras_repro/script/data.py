@@ -9,7 +9,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from keras_repro.case import LEVEL, SLICED, ByName, Case, Entry, Form, InOrder, Like, One, is_dict
+from keras_repro.case import (
+    LEVEL,
+    MORE,
+    SLICED,
+    ByName,
+    Case,
+    Entry,
+    Form,
+    InOrder,
+    Like,
+    One,
+    is_dict,
+)
 from keras_repro.oracle import LATER, REFUSED, RESULTS, expected, kept, named, reports_each
 from keras_repro.script.forms import given, nested
 from keras_repro.script.layout import After, Node, call, dictionary, listed, literal, statement
@@ -88,12 +100,7 @@ def call_lines(case: Case, indent: int) -> Iterator[str]:
     """The statements of the call whose numbers count, and of one that is made before it."""
     margin = " " * indent
     if case.refused:
-        made = call(f"model.{case.entry}", *_passed(case, "y", case.entry))
-        yield f"{margin}try:\n" + statement("", made, indent + 4)
-        yield f'{margin}    observed = {{"{REFUSED}": 0.0}}\n'
-        yield f"{margin}except ValueError as error:\n"
-        yield f'{margin}    named = "class_weight" in str(error)\n'
-        yield f'{margin}    observed = {{"{REFUSED}": float(named)}}\n'
+        yield from _refused(case, indent)
         return
     if case.predicting:
         yield from _prediction(case, indent)
@@ -146,6 +153,26 @@ def call_lines(case: Case, indent: int) -> Iterator[str]:
         yield f'{margin}observed = {{f"loss {{i}}": loss for i, loss in enumerate(losses, 1)}}\n'
     else:
         yield statement("observed = ", call(f"model.{method}", *passed, LOGS), indent)
+
+
+def _refused(case: Case, indent: int) -> Iterator[str]:
+    """The call that must be refused: class weights in so many words, inputs in any."""
+    margin = " " * indent
+    if case.predicting:
+        rest = ["verbose=0"] if case.entry == "predict" else []
+        method = "" if case.entry == "call" else f".{case.entry}"
+        made = call(f"model{method}", _features(case), *rest)
+    else:
+        made = call(f"model.{case.entry}", *_passed(case, "y", case.entry))
+    yield f"{margin}try:\n" + statement("", made, indent + 4)
+    yield f'{margin}    observed = {{"{REFUSED}": 0.0}}\n'
+    if case.predicting:
+        yield f"{margin}except Exception:  # an input is given nothing\n"
+        yield f'{margin}    observed = {{"{REFUSED}": 1.0}}\n'
+        return
+    yield f"{margin}except ValueError as error:\n"
+    yield f'{margin}    named = "class_weight" in str(error)\n'
+    yield f'{margin}    observed = {{"{REFUSED}": float(named)}}\n'
 
 
 def compiled_before(case: Case, indent: int) -> Iterator[str]:
@@ -222,7 +249,10 @@ def _prediction(case: Case, indent: int) -> Iterator[str]:
         yield statement("prediction = ", call("outer", features), indent)
     else:
         fed = case.inputs.fed
-        values = [value for _, value in fed.items] if isinstance(fed, ByName) else fed.values
+        values = [value for _, value in fed.items] if isinstance(fed, ByName) else [*fed.values]
+        values += (
+            [case.inputs.amount(MORE)] if isinstance(fed, Like) and fed.more == "a key" else []
+        )
         yield f"{margin}again = [keras.Input((1,)) for _ in range({len(values)})]\n"
         order = iter(range(len(values)))
         shown = _fed(case, lambda _: f"again[{next(order)}]")
@@ -264,7 +294,9 @@ def _fed(case: Case, shown: Any) -> Node | str:
     fed = case.inputs.fed
     if isinstance(fed, Like):
         assert case.inputs.nest is not None
-        return nested(case.inputs.nest, [shown(value) for value in fed.values], fed)
+        values = [shown(value) for value in fed.values]
+        more = shown(case.inputs.amount(MORE)) if fed.more == "a key" else "None"
+        return nested(case.inputs.nest, values, fed, more)
     if case.inputs.container == "namedtuple" and isinstance(fed, InOrder) and fed.kind == "tuple":
         return call("Inputs", *(shown(value) for value in fed.values))
     return given(case, fed, shown)

@@ -5,13 +5,13 @@ Public: `render`. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Final
 
 from keras_repro.case import ByName, Case, InOrder, Like, One
 from keras_repro.case.beside import changed
-from keras_repro.oracle import Expectation, expected, leeway, misspelt
+from keras_repro.oracle import Expectation, expected, leeway, misspelt, wiring
 from keras_repro.script.beside import SECOND, block, compared
 from keras_repro.script.data import call_lines, compiled_before, data_lines
 from keras_repro.script.forms import given, nested
@@ -104,6 +104,12 @@ _NOT_KEPT: Final = """\
 _NOT_ASKED: Final = """\
     more = name in observed and not name.endswith(("mae", "mse"))  # nobody asked for it
 """
+_ANY_NAME: Final = """\
+numbers = list(observed.values())
+for name, value in expected.items():
+    if name not in observed and np.isclose(numbers, value, rtol=1e-5).any():
+        observed[name] = value  # whatever it is called
+"""
 _NO_OTHERS: Final = """\
     good = name == "loss" or (both and np.isclose(got, want, rtol=1e-5))"""
 
@@ -145,6 +151,7 @@ def render(case: Case) -> str:
     ]
     if not case.predicting:
         lines += compiled_before(case, indent)
+        lines += _objects(case, indent)
         lines.append(_statement(case, indent))
     lines += saved_lines(case, indent)
     lines += data_lines(case, indent)
@@ -154,6 +161,7 @@ def render(case: Case) -> str:
         lines.append(statement("expected = ", _numbers(losses)))
     if metrics:
         lines.append(statement("expected |= " if losses else "expected = ", _numbers(metrics)))
+    lines.append(_ANY_NAME if case.metric_names != "own" else "")
     lines.append(
         _PREDICTIONS if case.predicting else _tail(case, any(n.name != "loss" for n in losses))
     )
@@ -273,20 +281,35 @@ def _loss(case: Case, name: str) -> str:
     return literal(name)
 
 
-def _metric(case: Case, name: str) -> str:
-    if case.spelling == "object" and name in _CLASSES:
-        return f'keras.metrics.{_CLASSES[name]}(name="{name}")'
+def _metric(case: Case, name: str, place: int) -> str:
+    if case.metric_names == "one object":
+        return name
+    called = {"loss": ("loss",), "alike": ("m",) * 9, "numbered": ("m", "m", "m_1")}
+    own = called.get(case.metric_names, ())[place : place + 1]
+    if own or case.spelling == "object" or case.metric_names != "own":
+        return f'keras.metrics.{_CLASSES[name]}(name="{own[0] if own else name}")'
     return literal(name)
 
 
 def _metrics(case: Case, names: tuple[str, ...] | str) -> Node | str:
     if isinstance(names, str):
-        return _metric(case, names)
-    return listed((_metric(case, name) for name in names), case.several)
+        return _metric(case, names, 0)
+    several = (_metric(case, name, place) for place, name in enumerate(names))
+    return listed(several, case.several)
 
 
 def _weight(case: Case) -> Callable[[float], str]:
     return (lambda weight: str(int(weight))) if case.weights == "int" else repr
+
+
+def _objects(case: Case, indent: int) -> Iterator[str]:
+    """The metrics that several outputs share."""
+    if case.metric_names == "one object":
+        held = {metric for wire in wiring(case) for metric in wire.metrics}
+        for name in sorted(held):
+            yield statement(
+                f"{name} = ", call(f"keras.metrics.{_CLASSES[name]}", f'name="{name}"'), indent
+            )
 
 
 def _numbers(numbers: Iterable[Expectation]) -> Node:

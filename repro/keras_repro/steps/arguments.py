@@ -22,6 +22,7 @@ def plain_kinds(case: Case) -> Iterator[dict[str, Any]]:
                 yield {field: replace(given, swapped=False)}
                 yield {field: replace(given, turned=False)}
                 yield {field: replace(given, dicts="the same")}
+                yield {field: replace(given, more="nothing")}
 
 
 def every_key_once(case: Case) -> Iterator[dict[str, Any]]:

@@ -27,6 +27,7 @@ def plain_model(case: Case) -> Iterator[dict[str, Any]]:
         "spelling": "string",
         "weights": "float",
         "several": "list",
+        "metric_names": "own",
     }
     yield plain
     yield {"model": "functional", "heads": "list", "holder": "model"}
@@ -120,11 +121,13 @@ def plain_inputs(case: Case) -> Iterator[dict[str, Any]]:
             yield {"inputs": replace(inputs, fed=InOrder(tuple(values[n] for n in inputs.names)))}
         known = tuple(item for item in fed.items if item[0] in inputs.names)
         yield {"inputs": replace(inputs, fed=replace(fed, items=known))}
-        ordered = tuple((name, values[name]) for name in inputs.names)
+        ordered = tuple((name, values[name]) for name in inputs.names if name in values)
         yield {"inputs": replace(inputs, fed=replace(fed, items=ordered))}
         yield {"inputs": replace(inputs, fed=replace(fed, kind="dict"))}
     elif isinstance(fed, Like):
-        plainer = ({"dicts": "the same"}, {"turned": False}, {"swapped": False})
+        plainer = (
+            *({"dicts": "the same"}, {"turned": False}, {"swapped": False}, {"more": "nothing"}),
+        )
         yield from ({"inputs": replace(inputs, fed=replace(fed, **one))} for one in plainer)
     else:
         yield {"inputs": replace(inputs, fed=replace(fed, kind="list"))}

@@ -18,6 +18,7 @@ from keras_repro.twists.arguments import (
     bare_target,
     class_weight,
     extra_key,
+    metric_names,
     missing_key,
     one_list_of_metrics,
     other_kind,
@@ -44,6 +45,7 @@ from keras_repro.twists.models import (
     inner,
     inputs,
     inside,
+    misspelt_input,
     nested_inputs,
     optional,
     trip,
@@ -88,7 +90,9 @@ __all__ = [
     "inside",
     "joint",
     "level",
+    "metric_names",
     "missing_key",
+    "misspelt_input",
     "nested",
     "nested_inputs",
     "odd_keys",
@@ -118,6 +122,7 @@ TWISTS: Final[tuple[Twist, ...]] = (
     bare_metrics,
     sample_weight,
     weighted_metrics,
+    metric_names,
     missing_key,
     partial_list,
     extra_key,
@@ -125,6 +130,7 @@ TWISTS: Final[tuple[Twist, ...]] = (
     joint,
     inputs,
     nested_inputs,
+    misspelt_input,
     inside,
     optional,
     prediction,
@@ -170,6 +176,7 @@ ARGUMENTS: Final[tuple[Twist, ...]] = (
         other_kind,
     ),
     *(sample_weight, sample_weight, weighted_metrics, weighted_metrics, bare_metrics),
+    *(metric_names, metric_names),
     *(nested, nested, nested, joint, call_before, call_before, other_entry, other_entry),
     *(batches, data, spelling, other_widths, class_weight, scalar_weight, one_list_of_metrics),
 )
@@ -181,7 +188,7 @@ MODELS: Final[tuple[Twist, ...]] = (
 )
 INPUTS: Final[tuple[Twist, ...]] = (
     *(inputs, inputs, inputs, inputs),
-    *(inside, optional, nested_inputs),
+    *(inside, optional, nested_inputs, nested_inputs, misspelt_input),
 )
 KEPT: Final[tuple[Twist, ...]] = (other_container, other_container, other_container, nested, inputs)
 """What a round trip has to keep: the containers of a model."""

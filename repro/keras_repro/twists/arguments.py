@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from hypothesis import strategies as st
 
-from keras_repro.case import ByName, Case, Form, InOrder, Like, One, is_dict
+from keras_repro.case import ByName, Case, Form, InOrder, Like, MetricNames, One, is_dict
 from keras_repro.oracle import CONSTANTS
 from keras_repro.twists.base import EXTRA, Draw, alone, some_form
 
@@ -63,6 +63,9 @@ def other_kind(draw: Draw, case: Case) -> Case:
 def extra_key(draw: Draw, case: Case) -> Case:
     """A key that no output has, in one dict: before the others, after them, or for one of them."""
     field = draw(st.sampled_from(FIELDS))
+    nested = getattr(case, field)
+    if isinstance(nested, Like):
+        return case.but(**{field: replace(nested, more="a key")})
     given = _named(draw, case, field)
     if given is None or not given.items:
         return case
@@ -171,6 +174,18 @@ def weighted_metrics(draw: Draw, case: Case) -> Case:
         return case.but(weighted_metrics=One(draw(choice)))
     values = tuple(draw(choice) for _ in case.outputs)
     return case.but(weighted_metrics=some_form(draw, case, values))
+
+
+def metric_names(draw: Draw, case: Case) -> Case:
+    """Metrics that are called alike, or as something else that is reported."""
+    if case.loss is None:
+        return case
+    called = draw(st.sampled_from(get_args(MetricNames)[1:]))
+    several = {"alike": ("mae", "mse"), "numbered": ("mae", "mse", "mae")}.get(called, ("mae",))
+    values = [several if draw(st.booleans()) else ("mae",) for _ in case.outputs]
+    values[0] = several
+    form = One(several) if len(case.outputs) == 1 else some_form(draw, case, values)
+    return case.but(metrics=form, weighted_metrics=None, metric_names=called)
 
 
 def sample_weight(draw: Draw, case: Case) -> Case:

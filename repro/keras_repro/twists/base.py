@@ -95,7 +95,13 @@ def _exports(case: Case) -> bool:
 def uncompiled(case: Case, **changes: Any) -> Case:
     """The case, changed, without what a model is compiled and trained with."""
     plain: dict[str, Any] = dict.fromkeys(field for field, _ in case.forms())
-    plain |= {"eager": True, "spelling": "string", "class_weight": None, "earlier": "the same"}
+    plain |= {
+        "eager": True,
+        "spelling": "string",
+        "metric_names": "own",
+        "class_weight": None,
+        "earlier": "the same",
+    }
     return case.but(**plain, **changes)
 
 
@@ -110,6 +116,7 @@ def alone(case: Case) -> Case:
         target = ByName(((name, constants.targets[0]),))
     forms: dict[str, Any] = dict.fromkeys(field for field, _ in case.forms())
     forms |= {"loss": One("mse"), "targets": target, "earlier": "the same"}
+    forms["metric_names"] = "own"
     plain = {"nest": None, "joint": False, "shared": "nothing", "chained": False}
     container = "list" if case.container == "nested" else case.container
     output = Output(name, constants.predicts[0], key)

@@ -9,6 +9,7 @@ from typing import Any, Final, get_args
 from hypothesis import strategies as st
 
 from keras_repro.case import (
+    MORE,
     Architecture,
     ByName,
     Case,
@@ -62,9 +63,31 @@ def nested_inputs(draw: Draw, case: Case) -> Case:
     kinds = ("the same", "the same", "dict", "OrderedDict")
     dicts = draw(st.sampled_from(kinds if any(map(is_dict, nest.kinds())) else kinds[:1]))
     values = tuple(float(number) for number in range(1, len(names) + 1))
-    fed = Like(values, draw(st.booleans()), draw(st.integers(0, 5)) == 5, dicts)
+    odd = draw(st.sampled_from(("nothing", "nothing", "a key", "another key")))
+    more: Any = odd if nest.first_dict() is not None else "nothing"
+    fed = Like(values, draw(st.booleans()), draw(st.integers(0, 5)) == 5, dicts, more)
     members = tuple(Input(name) for name in names[::-1])
-    return case.but(inputs=Inputs(members, "nested", fed, nest=nest))
+    made = Inputs(members, "nested", fed, nest=nest)
+    return _refused(draw, case, made) if made.lacking else case.but(inputs=made)
+
+
+def misspelt_input(draw: Draw, case: Case) -> Case:
+    """A dict of inputs that has a key that none has in the place of one, or lacks one."""
+    given = case.inputs or inputs(draw, case).inputs
+    if given is None or isinstance(given.fed, Like):
+        return case
+    items = [(name, given.amount(name)) for name in given.names]
+    gone = draw(st.integers(0, len(items) - 1))
+    other = ((draw(st.sampled_from((EXTRA, MORE))), items[gone][1]),)
+    items[gone : gone + 1] = other[: draw(st.integers(0, 3))]
+    fed = ByName(tuple(draw(st.permutations(items))))
+    return _refused(draw, case, replace(given, fed=fed, inside="nothing"))
+
+
+def _refused(draw: Draw, case: Case, made: Inputs) -> Case:
+    """The case with inputs of which one is given nothing, where nothing else could be refused."""
+    entry = draw(st.sampled_from(("call", "predict", "predict_on_batch")))
+    return uncompiled(case, inputs=made, entry=entry, trip="none", data="arrays")
 
 
 def inside(draw: Draw, case: Case) -> Case:

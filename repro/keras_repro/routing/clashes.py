@@ -1,0 +1,65 @@
+"""Metrics whose names clash: are they all reported, and is nothing reported in their place?
+
+Public: `clash_faults`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from keras_repro.case import Case
+from keras_repro.oracle import Wire, expected
+from keras_repro.routing.faults import Fault, fault
+from keras_repro.routing.losses import close
+
+__all__ = ["clash_faults"]
+
+
+def clash_faults(
+    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
+) -> tuple[Fault, ...]:
+    """The fault of a number that is missing because another is called the same."""
+    if case.metric_names == "own":
+        return ()
+    lost = [one for one in expected(case) if one.required and one.name not in observed]
+    covered = {
+        "one object": _merged,
+        "loss": _covered_by_loss,
+    }.get(case.metric_names, _fewer)(wires, observed)
+    replaced = case.metric_names == "loss" and _in_place_of_total(wires, observed)
+    return (fault(case, "name", "covered"),) if replaced or (lost and covered) else ()
+
+
+def _reported(observed: Mapping[str, float]) -> dict[str, float]:
+    """The numbers that Keras reported; those that were looked for and found have a name with of."""
+    return {name: value for name, value in observed.items() if " of " not in name}
+
+
+def _merged(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
+    """Whether outputs with different numbers have the same one reported."""
+    told = [observed.get(f"{one.name}_mae") for one in wires if "mae" in one.metrics]
+    return len(told) > 1 and None not in told and len(set(told)) == 1
+
+
+def _fewer(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
+    """Whether fewer numbers are reported than there are metrics."""
+    told = [name for name in _reported(observed) if name[-4:] != "loss"]
+    return len(told) < sum(len(wire.metrics) for wire in wires)
+
+
+def _covered_by_loss(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
+    """Whether the loss of each output whose metric is called loss stands in the metric's place."""
+    told = [(one, observed.get(f"{one.name}_loss")) for one in wires if one.metrics]
+    # Before 3.7.0 it is reported weighted (R6).
+    return all(
+        value is not None and (close(value, one.value) or close(value, one.weight * one.value))
+        for one, value in told
+    )
+
+
+def _in_place_of_total(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
+    """Whether a metric is reported as the loss."""
+    total = sum(wire.weight * wire.value for wire in wires)
+    told = observed.get("loss", total)
+    first = [next((value for _, value, _ in wire.measured()), total) for wire in wires]
+    return not close(told, total) and any(close(told, value) for value in first)
