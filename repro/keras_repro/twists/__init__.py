@@ -5,8 +5,8 @@ dimension does not apply. `strategies.cases` draws a plain case and then some tw
 independent of the others; a twist whose outcome no rule decides is left out. So a dimension is
 added by writing one function here, and a step towards the plain form in `keras_repro.steps`.
 
-Public: `TWISTS`, `OFTEN`, `ARGUMENTS`, `MODELS`, `INPUTS`, `KEPT`, `CALLS`, `USES`, `Twist`,
-`runs`, `twisted`, and each twist by its name.
+Public: `TWISTS`, `OFTEN`, `ARGUMENTS`, `MODELS`, `INPUTS`, `KEPT`, `NESTED`, `WEIGHTED`, `CALLS`,
+`USES`, `Twist`, `runs`, `twisted`, and each twist by its name.
 """
 
 from __future__ import annotations
@@ -68,10 +68,12 @@ __all__ = [
     "INPUTS",
     "KEPT",
     "MODELS",
+    "NESTED",
     "OFTEN",
     "SCOPE",
     "TWISTS",
     "USES",
+    "WEIGHTED",
     "Twist",
     "architecture",
     "auto",
@@ -192,6 +194,8 @@ INPUTS: Final[tuple[Twist, ...]] = (
 )
 KEPT: Final[tuple[Twist, ...]] = (other_container, other_container, other_container, nested, inputs)
 """What a round trip has to keep: the containers of a model."""
+NESTED: Final[tuple[Twist, ...]] = (nested, nested, nested, joint, nested_inputs)
+WEIGHTED: Final[tuple[Twist, ...]] = (sample_weight, sample_weight, weighted_metrics, class_weight)
 CALLS: Final[tuple[Twist, ...]] = (
     *(other_entry, other_entry, data, data, batches, call_before, compiled),
 )

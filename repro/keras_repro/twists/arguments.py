@@ -103,6 +103,8 @@ def missing_key(draw: Draw, case: Case) -> Case:
             forms[other] = _named(draw, case, other)
         if forms.get(other) is not None:
             items = tuple(item for item in forms[other].items if item[0] != name)
+            if other == "loss" and field == "targets" and draw(st.booleans()):
+                items = tuple((k, None if k == name else v) for k, v in forms[other].items)
             forms[other] = replace(forms[other], items=items)
     return case.but(**forms)
 
