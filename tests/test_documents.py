@@ -29,6 +29,7 @@ from keras_bisect.record.status import status, status_document
 from keras_bisect.run import Run
 from keras_bisect.transitions import Entry, Place, Transition, transitions
 from keras_bisect.verdict import Failure, Judged, Verdict
+from keras_repro.case import InOrder, One
 from keras_repro.documents import hunt_document, text
 from keras_repro.find import Finding
 from keras_repro.hunt import Hunt, Hunted
@@ -270,3 +271,28 @@ def test_the_status_is_as_it_was(tmp_path: Path, ended: bool) -> None:
     document = status_document(status(lines[:until], lambda pid, started: pid == 123))
     _held(f"{'ended' if ended else 'running'}.status.json", text(document).encode())
     assert json.loads(text(document)) == document
+
+
+def test_what_is_lost_with_the_order_of_outputs_is_one_cause() -> None:
+    """Lost: a model that forgets an order when it is saved is three findings, and looks like three
+    bugs: of losses, of targets, and of the names of results.
+    """
+    keyed = tuple(replace(one, key=one.layer) for one in FOUNDING.outputs)
+    case = replace(FOUNDING, trip="save", container="OrderedDict", outputs=keyed)
+    hunt = Hunt("3.15.1", "tensorflow", ("optree",), seed=0)
+    cases = (
+        # Swapped targets, swapped losses, and swapped targets of a model that was not saved.
+        (replace(case, loss=One("mse"), targets=InOrder((3.0, 4.0))), 29.0),
+        (replace(case, loss=InOrder(("mse", "mae")), loss_weights=None), 15.0),
+        (FOUNDING, 29.0),
+    )
+    for number, (one, total) in enumerate(cases):
+        outcome = Outcome(Ended.EXIT, 1, 0.1, stdout=f"'loss' expected 1 observed {total} <- wrong")
+        reading = explain(one, outcome)
+        assert reading is not None
+        judged = {"optree": Judged(Verdict.BAD, "exits 1")}
+        finding = Finding(one, reading, "optree", judged, 1)  # type: ignore[arg-type]
+        hunt.findings.append(Hunted(finding, str(number), Path(str(number))))
+    said = [one.finding.reading.signature.partition(":")[0] for one in hunt.findings]
+    assert said == ["target", "loss", "target"]
+    assert hunt.causes() == [1, 1, 2]

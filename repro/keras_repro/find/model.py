@@ -24,6 +24,9 @@ BY_ACCIDENT = ("KeyError", "IndexError", "TypeError", "AttributeError", "StopIte
 """Exceptions that Python raises where something is not what Keras takes it for: which of them, and
 what it says, depends on what it is instead."""
 
+ORDERS = ("alphabet", "key order", "other order")
+"""How what goes by an order goes astray when that is another."""
+
 
 @dataclass(frozen=True)
 class Budget:
@@ -116,6 +119,8 @@ class Finding:
             return " ".join([*self.raised.frames, said])
         if self.reading.faults:
             fault = self.reading.faults[0]
+            if self._reordered:
+                return f"{fault.rule} {fault.how} {self._reordered}"
             part = fault.component.removeprefix("metric ")
             return f"{part} {fault.how} {fault.given}"
         if isinstance(self.case, TreeCase):
@@ -125,7 +130,18 @@ class Finding:
     @property
     def part(self) -> str:
         """What is wrong, in a word: `target`, `total`; of a structure, its function."""
+        if self._reordered:
+            return self._reordered
         return self.reading.signature.removeprefix("metric ").partition(" ")[0].rstrip(":")
+
+    @property
+    def _reordered(self) -> str:
+        """The outputs that have another order after a round trip: what goes by it goes astray."""
+        fault = next(iter(self.reading.faults), None)
+        if fault is None or isinstance(self.case, TreeCase) or fault.rule != "R20":
+            return ""
+        by_order = fault.how in ORDERS and fault.component not in ("prediction", "input")
+        return f"{self.case.container} outputs" if by_order else ""
 
     @property
     def order(self) -> tuple[bool, bool, float, bool, tuple[int, int, str]]:
