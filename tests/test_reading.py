@@ -218,7 +218,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change, missing",
     [
-        ({"targets": {"b": 3.0}}, "a"),
+        ({"loss": {"b": "mse"}, "targets": {"b": 3.0}, "metrics": {"a": ["mae"]}}, "output 'a'"),
         ({"loss": "huber"}, "huber"),
         ({"metrics": {"b": ["auc"]}}, "auc"),
     ],

@@ -424,6 +424,28 @@ def test_metrics_of_one_name_that_met_other_targets_are_told_from_a_clash() -> N
     assert found.signature == "metric target: alphabet (dict targets, list outputs)"
 
 
+def test_an_output_that_is_given_no_target_has_to_be_refused() -> None:
+    """Lost: a loss takes the target of another output, and nobody hears of it."""
+    misspelt = replace(FOUNDING, targets=ByName((("b", 3.0), ("A", 4.0))))
+    lacking = replace(FOUNDING, targets=ByName((("b", 3.0),)))
+    for case, rule in ((misspelt, "R24"), (lacking, "R10")):
+        assert promised(case)
+        assert read(case, {"refused": 1.0}).right
+        assert read(case, {"refused": 0.0}).rules == (rule,)
+    assert not promised(replace(lacking, metrics=InOrder((("mae",),) * 2)))
+
+
+def test_inputs_that_came_in_another_order_are_told_beside_losses_that_did() -> None:
+    """Lost: two bugs in one model would be a third, that nothing explains."""
+    inputs = Inputs((Input("j"), Input("i")), "list", ByName((("i", 2.0), ("j", 1.0))))
+    case = replace(FOUNDING, loss=One("mse"), inputs=inputs)
+    moved = (2.0 - 1.0) + (1.0 - 2.0) * 10
+    total = (9.0 + moved - 4.0) ** 2 + (1.0 + moved - 3.0) ** 2
+    found = read(case, {"loss": total})
+    assert found.signature == "input: alphabet (list inputs, fed a dict)"
+    assert [one.component for one in found.faults] == ["input", "target"]
+
+
 def test_sample_weights_that_were_swapped_or_not_used_are_told() -> None:
     """Lost: a bug of sample weights would be filed as one of targets, or of nothing."""
     samples = InOrder(CONSTANTS[2].samples)

@@ -141,6 +141,7 @@ def test_what_matters_is_drawn_often() -> None:
         "no loss": sum(
             not case.predicting and any(wire.loss is None for wire in wiring(case))
             for case in drawn
+            if not case.refused
         ),
         "weights": sum(case.loss_weights is not None for case in drawn),
         "metrics": sum(case.metrics is not None for case in drawn),

@@ -341,9 +341,25 @@ class Case:
 
     @property
     def refused(self) -> bool:
-        """Whether Keras must refuse it: class weights of several outputs, an input without data."""
+        """Whether Keras must refuse it: class weights of several outputs, an input or an output
+        that is given nothing.
+        """
         lacking = self.inputs is not None and self.inputs.lacking
-        return lacking or (self.class_weight is not None and len(self.outputs) > 1)
+        several = self.class_weight is not None and len(self.outputs) > 1
+        return lacking or several or self.untargeted
+
+    @property
+    def untargeted(self) -> bool:
+        """Whether a dict of targets lacks an output that has a loss."""
+        if not isinstance(self.targets, ByName) or self.nest is not None:
+            return False
+        loss: Any = self.loss
+        if isinstance(loss, ByName):
+            trained = [name for name, value in loss.items if value is not None]
+        else:
+            values = getattr(loss, "values", (loss,) * len(self.outputs))
+            trained = [n for n, value in zip(self.names, values, strict=True) if value is not None]
+        return not set(trained) & set(self.names) <= set(self.targets.names)
 
     @property
     def compared(self) -> bool:

@@ -237,7 +237,7 @@ def tells_each(case: Case) -> bool:
 
 def named(case: Case) -> bool:
     """Whether the outputs have names that both Keras and the user know."""
-    nameless = case.model in ("subclass", "sequential") or case.auto or case.direct
+    nameless = case.model == "subclass" or case.auto or case.direct
     nameless = nameless or case.shared != "nothing"
     return not nameless or case.outputs[0].key is not None
 

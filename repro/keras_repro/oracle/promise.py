@@ -62,6 +62,8 @@ def _open(case: Case) -> bool:
 def _settled(case: Case) -> bool:
     if case.inputs is not None and case.inputs.lacking:
         return _lacks_alone(case, case.inputs)
+    if case.untargeted:
+        return _untargeted_alone(case)
     if case.data == "dataset" and not _sliceable(case):
         return False
     if case.inputs is not None and case.inputs.fed_none and case.entry == "symbolic call":
@@ -112,12 +114,10 @@ def _settled(case: Case) -> bool:
     if case.entry == "compute_metrics" and not any(w.metrics or w.weighted for w in wires):
         return False
     if case.entry == "each loss":
-        # The loss of a single output is the total, and need not be told twice.
-        several = sum(bool(wire.loss) for wire in wires) > 1
         weighted = case.loss_weights is not None and not reports_each(case)
         if case.metrics or case.weighted_metrics or weighted:
             return False
-        if not (several and tells_each(case)) or case.joint:
+        if not tells_each(case) or case.joint:
             return False
     if not many:
         return not isinstance(case.loss_weights, InOrder | Like)
@@ -153,6 +153,8 @@ def _doubts(case: Case) -> Iterator[str]:
         yield "sample weights of each output"
     if case.class_weight is not None:
         yield "class weights"
+    if case.model == "sequential" and any(isinstance(form, ByName) for _, form in case.forms()):
+        yield "the name of the output of a Sequential"
     if case.weighted_metrics is not None:
         yield "weighted metrics"
     if partial(case) and (lists := _lists(case)):
@@ -304,7 +306,7 @@ def _refused_alone(case: Case) -> bool:
         and isinstance(case.loss, One)
         and isinstance(case.targets, natural)
         and (not isinstance(case.targets, ByName) or set(case.targets.names) == set(case.names))
-        and case.data == "arrays"
+        and case.data in ("arrays", "dataset", "PyDataset")
     )
 
 
@@ -320,6 +322,14 @@ def _lacks_alone(case: Case, inputs: Inputs) -> bool:
     called = case.entry in ("call", "predict", "predict_on_batch")
     plain = case.data == "arrays" and case.trip == "none" and inputs.inside == "nothing"
     return called and plain and not any(one.optional for one in inputs.members)
+
+
+def _untargeted_alone(case: Case) -> bool:
+    """Whether nothing but a target that is missing could be a reason to refuse a case."""
+    plain = {field for field, _ in case.forms()} == {"loss", "targets"} and case.inputs is None
+    called = case.entry in ("fit", "evaluate", "train_on_batch", "test_on_batch")
+    around = case.data == "arrays" and case.trip == "none" and case.within == "nothing"
+    return plain and called and around and case.class_weight is None and named(case)
 
 
 def _held(given: object) -> object:

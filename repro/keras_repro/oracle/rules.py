@@ -83,7 +83,9 @@ def refusal_rules(case: Case) -> set[str]:
     """Return the ids of the rules by which a case must be refused."""
     if case.class_weight is not None:
         return {"R15"}
-    return {"R24"} if extra_keys(case) else {"R21"}
+    if extra_keys(case):
+        return {"R24"}
+    return {"R10"} if case.untargeted else {"R21"}
 
 
 def context_rules(case: Case) -> set[str]:

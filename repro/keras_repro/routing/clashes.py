@@ -1,10 +1,11 @@
 """Metrics whose names clash: are they all reported, and is nothing reported in their place?
 
-Public: `clash_faults`.
+Public: `clash_faults`, `all_reported`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from keras_repro.case import Case
@@ -12,7 +13,7 @@ from keras_repro.oracle import Wire, expected
 from keras_repro.routing.faults import Fault, fault
 from keras_repro.routing.losses import close
 
-__all__ = ["clash_faults"]
+__all__ = ["all_reported", "clash_faults"]
 
 
 def clash_faults(
@@ -21,13 +22,19 @@ def clash_faults(
     """The fault of a number that is missing because another is called the same."""
     if case.metric_names == "own":
         return ()
-    lost = [one for one in expected(case) if one.required and one.name not in observed]
+    lost = not all_reported(case, observed)
     covered = {
         "one object": _merged,
         "loss": _covered_by_loss,
     }.get(case.metric_names, _fewer)(wires, observed)
     replaced = case.metric_names == "loss" and _in_place_of_total(wires, observed)
     return (fault(case, "name", "covered"),) if replaced or (lost and covered) else ()
+
+
+def all_reported(case: Case, observed: Mapping[str, float]) -> bool:
+    """Whether the number of each metric is there, whatever it is called."""
+    wanted = [one for one in expected(case) if " of " in one.name]
+    return all(close(observed.get(one.name, math.nan), one.value) for one in wanted)
 
 
 def _reported(observed: Mapping[str, float]) -> dict[str, float]:

@@ -47,6 +47,7 @@ ALTOGETHER: Final[Mapping[How, str]] = {
 NOT_REFUSED: Final[Mapping[Component, str]] = {
     "class weight": "class weights of several outputs are not refused in so many words",
     "input": "an input is given nothing, and that is not refused",
+    "target": "an output that has a loss is given no target, and that is not refused",
 }
 OF_EACH: Final[Mapping[How, str]] = {
     "other container": "{} is in another container than before",

@@ -1,6 +1,6 @@
 """What is wrong with the losses that were reported: the total, and that of each output.
 
-Public: `loss_faults`, `reported_faults`, `nameless_faults`, `close`.
+Public: `loss_faults`, `paired_faults`, `reported_faults`, `nameless_faults`, `close`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from keras_repro.oracle import Wire, expected, reports_each
 from keras_repro.routing.faults import Component, Fault, fault, faults_of
 from keras_repro.routing.ways import Order, loss_wirings
 
-__all__ = ["close", "loss_faults", "nameless_faults", "reported_faults"]
+__all__ = ["close", "loss_faults", "nameless_faults", "paired_faults", "reported_faults"]
 
 RTOL: Final = 1e-5
 """As in the scripts: what they call wrong is wrong here."""
@@ -56,7 +56,9 @@ def _inner(case: Case, wires: Sequence[Wire], observed: Mapping[str, float]) -> 
     return (fault(case, "total", "inner model"),) if inner else ()
 
 
-def _paired(case: Case, wires: Sequence[Wire], observed: Mapping[str, float]) -> tuple[Fault, ...]:
+def paired_faults(
+    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
+) -> tuple[Fault, ...]:
     """Targets, losses or weights met other outputs, and each reported loss is that of its name."""
     for orders in loss_wirings(case):
         if _explains(wires, orders, observed, told=True):
@@ -67,7 +69,7 @@ def _paired(case: Case, wires: Sequence[Wire], observed: Mapping[str, float]) ->
 def _paired_and_renamed(
     case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
 ) -> tuple[Fault, ...]:
-    """As `_paired`, and the names of what is reported went astray as well."""
+    """As `paired_faults`, and the names of what is reported went astray as well."""
     for orders in loss_wirings(case):
         if _explains(wires, orders, observed, told=False):
             return (*faults_of(case, wires, PAIRED, orders), fault(case, "name", "other order"))
@@ -101,7 +103,7 @@ def _by_place(
     return ()
 
 
-EXPLANATIONS: Final = (_inner, _paired, _paired_and_renamed, _misreported, _by_place)
+EXPLANATIONS: Final = (_inner, paired_faults, _paired_and_renamed, _misreported, _by_place)
 """Of a loss that is not the promised one, the plainest first: the first that fits is told."""
 
 

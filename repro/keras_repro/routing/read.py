@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations
+from itertools import combinations, islice
 
 from keras_repro.case import Case, One
 from keras_repro.oracle import (
@@ -23,12 +23,21 @@ from keras_repro.oracle import (
     reports_each,
     wiring,
 )
-from keras_repro.routing.clashes import clash_faults
+from keras_repro.routing.clashes import all_reported, clash_faults
 from keras_repro.routing.faults import Component, Fault, Routing, fault, faults_of
-from keras_repro.routing.losses import close, loss_faults, nameless_faults, reported_faults
+from keras_repro.routing.losses import (
+    close,
+    loss_faults,
+    nameless_faults,
+    paired_faults,
+    reported_faults,
+)
 from keras_repro.routing.ways import How, Order, feedings, named_orders, wirings
 
 __all__ = ["read"]
+
+FEEDINGS = 12
+"""Ways to feed the inputs that are tried beside something else that went wrong."""
 
 
 def read(case: Case, observed: Mapping[str, float]) -> Routing:
@@ -38,7 +47,8 @@ def read(case: Case, observed: Mapping[str, float]) -> Routing:
     """
     if case.refused:
         right = observed.get(REFUSED) == 1.0
-        component: Component = "class weight" if case.class_weight is not None else "input"
+        component: Component = "target" if case.untargeted else "input"
+        component = "class weight" if case.class_weight is not None else component
         return Routing(() if right else (fault(case, component, "not refused"),))
     if case.entry == "evaluate inside":
         lost = [name for name in INSIDE if not close(observed.get(name, math.nan), 1.0)]
@@ -62,6 +72,8 @@ def read(case: Case, observed: Mapping[str, float]) -> Routing:
     losses: tuple[Fault, ...] = ()
     if case.entry != "compute_metrics":
         losses = asked[0](case, wires, observed) or asked[1](case, wires, observed)
+    if losses and losses[0].how == "unexplained":
+        losses = _two_causes(case, wires, observed) or losses
     return Routing(losses + _metric_faults(case, wires, observed))
 
 
@@ -79,6 +91,22 @@ def _input_faults(
         moved = [replace(wire, predicts=wire.predicts + shift) for wire in wires]
         if _as_wired(moved, observed):
             return (fault(case, "input", how, went),)
+    return ()
+
+
+def _two_causes(
+    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
+) -> tuple[Fault, ...]:
+    """The fault of inputs that came in another order, beside those of targets, losses or weights.
+
+    Of many outputs nearly any number could be explained so.
+    """
+    if len(wires) > 3 or "loss" not in observed:
+        return ()
+    for shift, how, went in islice(feedings(case), FEEDINGS):
+        moved = [replace(wire, predicts=wire.predicts + shift) for wire in wires]
+        if faults := paired_faults(case, moved, observed):
+            return (fault(case, "input", how, went), *faults)
     return ()
 
 
@@ -160,10 +188,11 @@ def _prediction_faults(
         rest = (wire for wire in wires if wire not in left)
         if left and all(close(observed.get(one.name, math.nan), one.predicts) for one in rest):
             return (_not_loaded(case, left),)
-    lost = [name for name in kept(case) if observed.get(name) != 1.0]
-    if lost:
-        return tuple(fault(case, "prediction", _lost(name), ((name, None),)) for name in lost)
     order = found(0.0)
+    lost = [name for name in kept(case) if observed.get(name) != 1.0]
+    if lost and (order is None or order == tuple(range(len(wires)))):
+        # Predictions that changed places are worse, and what holds them may be why.
+        return tuple(fault(case, "prediction", _lost(name), ((name, None),)) for name in lost)
     if order is not None:
         return faults_of(case, wires, ("prediction",), (order,))
     for shift, how, went in feedings(case):
@@ -200,8 +229,7 @@ def _metric_faults(
     right = _measured(wires)
     if case.metric_names != "own":
         # They are told by their numbers alone, whatever they are called.
-        wanted = [one for one in expected(case) if " of " in one.name]
-        if all(one.name in observed for one in wanted):
+        if all_reported(case, observed):
             return ()
         numbers = [value for name, value in observed.items() if " of " not in name]
     components: tuple[Component, ...] = ("metric target", "metric", "name")

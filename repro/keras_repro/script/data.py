@@ -156,7 +156,7 @@ def call_lines(case: Case, indent: int) -> Iterator[str]:
 
 
 def _refused(case: Case, indent: int) -> Iterator[str]:
-    """The call that must be refused: class weights in so many words, inputs in any."""
+    """The call that must be refused: class weights in so many words, what lacks in any."""
     margin = " " * indent
     if case.predicting:
         rest = ["verbose=0"] if case.entry == "predict" else []
@@ -166,8 +166,9 @@ def _refused(case: Case, indent: int) -> Iterator[str]:
         made = call(f"model.{case.entry}", *_passed(case, "y", case.entry))
     yield f"{margin}try:\n" + statement("", made, indent + 4)
     yield f'{margin}    observed = {{"{REFUSED}": 0.0}}\n'
-    if case.predicting:
-        yield f"{margin}except Exception:  # an input is given nothing\n"
+    if case.class_weight is None:
+        lacks = "an output" if case.untargeted else "an input"
+        yield f"{margin}except Exception:  # {lacks} is given nothing\n"
         yield f'{margin}    observed = {{"{REFUSED}": 1.0}}\n'
         return
     yield f"{margin}except ValueError as error:\n"

@@ -8,7 +8,17 @@ from typing import Any, Final, get_args
 
 from hypothesis import strategies as st
 
-from keras_repro.case import ByName, Case, Form, InOrder, Like, MetricNames, One, is_dict
+from keras_repro.case import (
+    MORE,
+    ByName,
+    Case,
+    Form,
+    InOrder,
+    Like,
+    MetricNames,
+    One,
+    is_dict,
+)
 from keras_repro.oracle import CONSTANTS
 from keras_repro.twists.base import EXTRA, Draw, alone, some_form
 
@@ -91,6 +101,8 @@ def missing_key(draw: Draw, case: Case) -> Case:
         index = case.names.index(name)
         values = (*given.values[:index], None, *given.values[index + 1 :])
         return case.but(**{field: replace(given, values=values)})
+    if field == "targets" and draw(st.integers(0, 2)) == 2:
+        return _untrained(draw, case, name)
     forms: dict[str, Any] = {}
     # What an output without a loss has in a list is not said; without a target it has nothing.
     by_name = FIELDS if field in ("loss", "targets") else (field,)
@@ -107,6 +119,19 @@ def missing_key(draw: Draw, case: Case) -> Case:
                 items = tuple((k, None if k == name else v) for k, v in forms[other].items)
             forms[other] = replace(forms[other], items=items)
     return case.but(**forms)
+
+
+def _untrained(draw: Draw, case: Case, name: str) -> Case:
+    """A list of losses with a None in the place of an output, and a dict of targets without it."""
+    targets = _named(draw, case, "targets")
+    losses = _named(draw, case, "loss")
+    if targets is None or losses is None:
+        return case
+    listed = InOrder(
+        tuple(None if one == name else losses.as_dict().get(one) for one in case.names)
+    )
+    items = tuple(item for item in targets.items if item[0] != name)
+    return case.but(loss=listed, targets=replace(targets, items=items), metrics=None)
 
 
 def partial_list(draw: Draw, case: Case) -> Case:
@@ -178,6 +203,23 @@ def weighted_metrics(draw: Draw, case: Case) -> Case:
     return case.but(weighted_metrics=some_form(draw, case, values))
 
 
+def misspelt_target(draw: Draw, case: Case) -> Case:
+    """A dict of targets that has a key that none has in the place of an output, or lacks one."""
+    targets = _named(draw, case, "targets")
+    if targets is None or not targets.items:
+        return case
+    gone = draw(st.integers(0, len(targets.items) - 1))
+    other = ((draw(st.sampled_from((EXTRA, MORE))), targets.items[gone][1]),)
+    items = list(targets.items)
+    items[gone : gone + 1] = other[: draw(st.integers(0, 3))]
+    plain: dict[str, Any] = dict.fromkeys(field for field, _ in case.forms())
+    plain |= {"loss": case.loss, "targets": replace(targets, items=tuple(items)), "inputs": None}
+    plain |= {"metric_names": "own", "earlier": "the same", "class_weight": None, "trip": "none"}
+    called = ("fit", "evaluate", "train_on_batch", "test_on_batch")
+    entry = case.entry if case.entry in called else "evaluate"
+    return case.but(entry=entry, data="arrays", **plain)
+
+
 def metric_names(draw: Draw, case: Case) -> Case:
     """Metrics that are called alike, or as something else that is reported."""
     if case.loss is None:
@@ -195,6 +237,9 @@ def sample_weight(draw: Draw, case: Case) -> Case:
     samples = CONSTANTS[len(case.outputs)].samples
     if draw(st.booleans()) or len(case.outputs) == 1:
         return case.but(sample_weight=One(samples[0]))
+    if isinstance(case.targets, InOrder):
+        kind = draw(st.sampled_from(("list", "list", "tuple")))
+        return case.but(sample_weight=InOrder(samples, kind))
     if isinstance(case.targets, ByName):
         pairs = list(zip(case.names, samples, strict=True))
         return case.but(sample_weight=ByName(tuple(draw(st.permutations(pairs)))))
@@ -210,8 +255,12 @@ def class_weight(draw: Draw, case: Case) -> Case:
         targets: Form[float] = InOrder(values)
         if is_dict(case.container):
             targets = ByName(tuple(zip(case.names, values, strict=True)))
+        data = draw(st.sampled_from(("arrays", "arrays", "dataset", "PyDataset")))
+        if data != "arrays" and isinstance(targets, InOrder):
+            targets, entry = replace(targets, kind="tuple"), "fit"
+        entry = entry if data == "arrays" else "fit"
         forms |= {"loss": One("mse"), "targets": targets}
-        return case.but(class_weight=17.0, entry=entry, data="arrays", **forms)
+        return case.but(class_weight=17.0, entry=entry, data=data, **forms)
     classes = draw(st.sampled_from(("all", "all", "some")))
     case = bare_target(draw, alone(case)).but(class_weight=17.0, entry=entry, classes=classes)
     if entry == "fit" and draw(st.booleans()):

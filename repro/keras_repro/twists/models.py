@@ -123,7 +123,7 @@ def architecture(draw: Draw, case: Case) -> Case:
     model = draw(st.sampled_from(get_args(Architecture)[1:]))
     if model == "sequential":
         case = bare_target(draw, alone(case))
-    if model == "functional subclass":
+    if model == "functional subclass" or (model == "sequential" and draw(st.booleans())):
         return case.but(model=model)
     return without_names(case.but(model=model, trip="none"))
 
