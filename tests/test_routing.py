@@ -432,6 +432,7 @@ def test_an_output_that_is_given_no_target_has_to_be_refused() -> None:
         assert promised(case)
         assert read(case, {"refused": 1.0}).right
         assert read(case, {"refused": 0.0}).rules == (rule,)
+        assert read(case, {"refused": 0.0}).signature.startswith("target: not refused")
     assert not promised(replace(lacking, metrics=InOrder((("mae",),) * 2)))
 
 

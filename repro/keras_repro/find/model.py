@@ -122,6 +122,9 @@ class Finding:
             if self._reordered:
                 return f"{fault.rule} {fault.how} {self._reordered}"
             part = fault.component.removeprefix("metric ")
+            if fault.rule == "R24":
+                # Where keys are not looked at, one too many moves the others, and a wrong one does.
+                return f"{fault.rule} {part} {fault.given}"
             return f"{part} {fault.how} {fault.given}"
         if isinstance(self.case, TreeCase):
             return self.reading.signature.partition(" ")[2]

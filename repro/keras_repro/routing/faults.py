@@ -175,7 +175,7 @@ def fault(
     loaded = case.trip == "weights" and component == "prediction"
     if loaded and how not in ("not loaded", "other number") and went:
         how = "other order"  # whichever it is hangs on the names alone
-    if how not in ("left out", "unexplained", "kept", "doubled"):
+    if how not in ("left out", "unexplained", "kept", "doubled", "not refused"):
         how = _by_name(case, component) or how
     rule = {
         "target": target_rule(case),
