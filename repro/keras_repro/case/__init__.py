@@ -5,8 +5,9 @@ of names, numbers and containers, and every number that Keras must report follow
 A container that the user writes keeps its order here, also where it is a dict: the order of the
 keys is what the bugs are about. Equality and hash are by value, order included.
 
-`choices` are the kinds of things there are, `forms` the ways to pass something an output, `model`
-is the case itself, `document` its JSON, the boundary where a case is checked.
+`choices` are the kinds of things there are, `forms` the ways to pass something an output, `inputs`
+what a model is fed, `model` is the case itself, `document` its JSON, the boundary where a case is
+checked.
 """
 
 from keras_repro.case.choices import (
@@ -38,7 +39,8 @@ from keras_repro.case.forms import (
     One,
     is_dict,
 )
-from keras_repro.case.model import Case, Input, Inputs, Output
+from keras_repro.case.inputs import Input, Inputs
+from keras_repro.case.model import Case, Output
 
 __all__ = [
     "BY_KEY",

@@ -32,7 +32,8 @@ from keras_repro.case.choices import (
     Within,
 )
 from keras_repro.case.forms import ByName, Dicts, Form, InOrder, Like, Lists, Nest, One, is_dict
-from keras_repro.case.model import Case, Input, Inputs, Output
+from keras_repro.case.inputs import Input, Inputs
+from keras_repro.case.model import Case, Output
 
 __all__ = ["SCHEMA", "from_json", "to_json"]
 
