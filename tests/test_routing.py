@@ -675,3 +675,22 @@ def test_a_part_of_a_nest_that_came_astray_is_one_refusal() -> None:
         refusal(FOUNDING, "ValueError", said[0]).signature
         != refusal(case, "ValueError", said[0]).signature
     )
+
+
+def test_a_metric_that_stands_under_the_name_of_another_is_told() -> None:
+    """Lost: the `mae` of an output is another number, and nothing else is amiss."""
+    outputs = (Output("a", 9.0), Output("a_b", 1.0))
+    metrics = InOrder((("mse",), ("mae",)))
+    case = Case(outputs, "list", One("mse"), InOrder((3.0, 4.0)), None, metrics)
+    case = replace(case, metric_names="prefixed")
+    right = {one.name: one.value for one in expected(case)}
+    assert right == {
+        "loss": 45.0,
+        "a_loss": 36.0,
+        "a_b_loss": 9.0,
+        "mse of a": 36.0,
+        "a_b_mae": 3.0,
+    }
+    assert read(case, right).right
+    found = read(case, right | {"a_b_mae": 36.0, "a_b_mae_1": 3.0})
+    assert found.signature == "name: covered (a metric called as that of another output)"

@@ -122,11 +122,12 @@ BY_KEY: Final = (
     "dict by update",
 )
 """Of these, those that are filled in another order."""
-MetricNames = Literal["own", "loss", "alike", "numbered", "one object"]
+MetricNames = Literal["own", "loss", "alike", "numbered", "prefixed", "one object"]
 """What metrics are called. `loss`: the first of an output is called that, as the loss is; `alike`:
-all are called `m`; `numbered`: the third is called `m_1`, as the second is reported; `one object`:
-outputs that have the same metric have the same object, too. All but the first are written as
-objects."""
+all are called `m`; `numbered`: the third is called `m_1`, as the second is reported; `prefixed`:
+the `mse` of an output is called `b_mae`, as the `mae` of another is that is called as it is, and
+`_b`; `one object`: outputs that have the same metric have the same object, too. All but the first
+are written as objects."""
 Within = Literal["nothing", "list", "dict", "OrderedDict"]
 """What holds the outputs of a model inside, which become those of the whole one by one."""
 Shared = Literal["nothing", "one layer", "one tensor"]

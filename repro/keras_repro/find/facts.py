@@ -310,6 +310,7 @@ WORDS: Mapping[str, Mapping[str, str]] = {
         "loss": "that are that of the loss",
         "alike": "that are the same",
         "numbered": "that are as Keras numbers them",
+        "prefixed": "that are those of another output's",
         "one object": "of one object",
     },
     "each": {"several": "several an output", "": "one an output"},

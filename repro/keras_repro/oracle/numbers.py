@@ -174,7 +174,7 @@ def expected(case: Case) -> tuple[Expectation, ...]:
     for wire in wires:
         for metric, value, weighted in wire.measured():
             name = f"{wire.name}_{metric}" if many else metric
-            if case.metric_names != "own":
+            if case.metric_names != "own" and (case.metric_names, metric) != ("prefixed", "mae"):
                 name = f"{metric} of {wire.name}"
             rules = ordered(
                 metric_rules(case), targets, sample_rules(case) if weighted else set(), context

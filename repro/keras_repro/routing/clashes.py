@@ -26,6 +26,7 @@ def clash_faults(
     covered = {
         "one object": _merged,
         "loss": _covered_by_loss,
+        "prefixed": _of_another,
     }.get(case.metric_names, _fewer)(wires, observed)
     replaced = case.metric_names == "loss" and _in_place_of_total(wires, observed)
     return (fault(case, "name", "covered"),) if replaced or (lost and covered) else ()
@@ -33,7 +34,7 @@ def clash_faults(
 
 def all_reported(case: Case, observed: Mapping[str, float]) -> bool:
     """Whether the number of each metric is there, whatever it is called."""
-    wanted = [one for one in expected(case) if " of " in one.name]
+    wanted = [one for one in expected(case) if one.required and one.name != "loss"]
     return all(close(observed.get(one.name, math.nan), one.value) for one in wanted)
 
 
@@ -46,6 +47,13 @@ def _merged(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
     """Whether outputs with different numbers have the same one reported."""
     told = [observed.get(f"{one.name}_mae") for one in wires if "mae" in one.metrics]
     return len(told) > 1 and None not in told and len(set(told)) == 1
+
+
+def _of_another(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
+    """Whether a metric is reported under the name of another output's."""
+    others = [value for wire in wires for metric, value, _ in wire.measured() if metric == "mse"]
+    told = [observed.get(f"{one.name}_mae", math.nan) for one in wires if "mae" in one.metrics]
+    return any(close(one, other) for one in told for other in others)
 
 
 def _fewer(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:

@@ -229,7 +229,11 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
     if how in ("by batch", "in part", "weighted"):
         return "of each output"
     if how == "covered":
-        called = {"loss": "a metric called loss", "one object": "one metric object"}
+        called = {
+            "loss": "a metric called loss",
+            "one object": "one metric object",
+            "prefixed": "a metric called as that of another output",
+        }
         return called.get(case.metric_names, "metrics of one name")
     if component == "total" and how == "left out":
         return "of all outputs"

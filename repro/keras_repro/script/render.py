@@ -286,6 +286,7 @@ def _metric(case: Case, name: str, place: int) -> str:
         return name
     called = {"loss": ("loss",), "alike": ("m",) * 9, "numbered": ("m", "m", "m_1")}
     own = called.get(case.metric_names, ())[place : place + 1]
+    own = ("b_mae",) if (case.metric_names, name) == ("prefixed", "mse") else own
     if own or case.spelling == "object" or case.metric_names != "own":
         return f'keras.metrics.{_CLASSES[name]}(name="{own[0] if own else name}")'
     return literal(name)

@@ -19,8 +19,8 @@ from keras_repro.case import (
     One,
     is_dict,
 )
-from keras_repro.oracle import CONSTANTS
-from keras_repro.twists.base import EXTRA, Draw, alone, some_form
+from keras_repro.oracle import CONSTANTS, named
+from keras_repro.twists.base import EXTRA, Draw, alone, renamed, some_form
 
 FIELDS: Final = (
     *("targets", "loss", "loss_weights", "metrics", "weighted_metrics", "sample_weight"),
@@ -225,11 +225,24 @@ def metric_names(draw: Draw, case: Case) -> Case:
     if case.loss is None:
         return case
     called = draw(st.sampled_from(get_args(MetricNames)[1:]))
+    if called == "prefixed":
+        return _prefixed(draw, case)
     several = {"alike": ("mae", "mse"), "numbered": ("mae", "mse", "mae")}.get(called, ("mae",))
     values = [several if draw(st.booleans()) else ("mae",) for _ in case.outputs]
     values[0] = several
     form = One(several) if len(case.outputs) == 1 else some_form(draw, case, values)
     return case.but(metrics=form, weighted_metrics=None, metric_names=called)
+
+
+def _prefixed(draw: Draw, case: Case) -> Case:
+    """The metric `b_mae` of an output `a`, and `mae` of another that is called `a_b`."""
+    if len(case.outputs) == 1 or not named(case) or {"a", "a_b"} & {*case.names[2:]}:
+        return case
+    case = renamed(case, dict(zip(case.names, ("a", "a_b"), strict=False)))
+    values = [("mae",) for _ in case.outputs]
+    values[0] = ("mse",)
+    form = some_form(draw, case, values)
+    return case.but(metrics=form, weighted_metrics=None, metric_names="prefixed")
 
 
 def sample_weight(draw: Draw, case: Case) -> Case:

@@ -1,13 +1,14 @@
 """What a twist is, and which of them is kept: one that can be run, and that some rule decides.
 
-Public: `Draw`, `Twist`, `alone`, `runs`, `twisted`, `some_form`, `uncompiled`,
+Public: `Draw`, `Twist`, `alone`, `renamed`, `runs`, `twisted`, `some_form`, `uncompiled`,
 `without_names`, `SCOPE`, `EXTRA`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -22,6 +23,7 @@ __all__ = [
     "Draw",
     "Twist",
     "alone",
+    "renamed",
     "runs",
     "some_form",
     "twisted",
@@ -130,6 +132,22 @@ def some_form(draw: Draw, case: Case, values: Sequence[Any]) -> Form[Any]:
     if draw(st.booleans()):
         return ByName(tuple(draw(st.permutations(list(zip(case.names, values, strict=True))))))
     return InOrder(tuple(values))
+
+
+def renamed(case: Case, names: Mapping[str, str]) -> Case:
+    """The case with other names for some outputs: keys, or layers where there are none."""
+    forms = {
+        field: replace(given, items=tuple((names.get(k, k), v) for k, v in given.items))
+        for field, given in case.forms()
+        if isinstance(given, ByName)
+    }
+    outputs = tuple(
+        replace(one, layer=names.get(one.layer, one.layer))
+        if one.key is None
+        else replace(one, key=names.get(one.key, one.key))
+        for one in case.outputs
+    )
+    return case.but(outputs=outputs, **forms)
 
 
 def without_names(case: Case) -> Case:

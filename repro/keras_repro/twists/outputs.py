@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keras_repro.case import ByName, Case, Form, InOrder, Like, Nest, One, is_dict
 from keras_repro.oracle import CONSTANTS
-from keras_repro.twists.base import Draw, without_names
+from keras_repro.twists.base import Draw, renamed, without_names
 
 
 def other_container(draw: Draw, case: Case) -> Case:
@@ -107,16 +107,7 @@ def odd_keys(draw: Draw, case: Case) -> Case:
     new = draw(st.sampled_from(("a/b", "x y", "0", "10", "loss", "_")))
     if new in case.names:
         return case
-    outputs = tuple(replace(o, key=new) if o.name == old else o for o in case.outputs)
-    return case.but(outputs=outputs, **_renamed(case, {old: new}))
-
-
-def _renamed(case: Case, names: dict[str, str]) -> dict[str, Any]:
-    return {
-        field: replace(given, items=tuple((names.get(k, k), v) for k, v in given.items))
-        for field, given in case.forms()
-        if isinstance(given, ByName)
-    }
+    return renamed(case, {old: new})
 
 
 def other_widths(draw: Draw, case: Case) -> Case:
