@@ -62,7 +62,8 @@ def _reference(case: Case) -> tuple[dict[str, float], dict[str, float]]:
         if target is None:
             continue
         weight = _look_up(case.sample_weight, index, output.name, 1.0) or 1.0
-        rows = np.array([weight * (case.class_weight or 1.0), 1.0] * case.batches, "float32")
+        row = case.class_weight if case.classes != "none" else None
+        rows = np.array([weight * (row or 1.0), 1.0] * case.batches, "float32")
         rows = rows[: len(rows) - case.short]
         step = 0 if case.sample_weight is None and case.class_weight is None else 1
         later = [target + 4 * batch for batch in range(case.batches)]

@@ -292,7 +292,7 @@ READ: Final[Mapping[str, Callable[[_Field], Any]]] = {
     "weighted_metrics": _form(_metrics),
     "sample_weight": _form(_Field.optional_number),
     "class_weight": lambda entry: None if entry.value is None else entry.number(),
-    "classes": lambda entry: entry.one_of(("all", "some")),
+    "classes": lambda entry: entry.one_of(("all", "some", "none")),
     "nest": _nest,
     "inputs": _inputs,
     "before": _form(_Field.optional_number),

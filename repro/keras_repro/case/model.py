@@ -78,8 +78,8 @@ class Case:
     """The weight of the first row of a batch; that of the others is one."""
     class_weight: float | None = None
     """The weight of the class of the first row; that of the others is one."""
-    classes: Literal["all", "some"] = "all"
-    """Whether the others are named, too."""
+    classes: Literal["all", "some", "none"] = "all"
+    """Which are named: the others, too; the first alone; or not even that, which weighs nothing."""
     nest: Nest | None = None
     """How the outputs are nested, where `container` is `nested`."""
     inputs: Inputs | None = None

@@ -114,7 +114,7 @@ def wiring(case: Case) -> tuple[Wire, ...]:
     metrics = {name: _several(one) for name, one in by_output(case, case.metrics).items()}
     weighted = {name: _several(one) for name, one in by_output(case, case.weighted_metrics).items()}
     samples = by_output(case, case.sample_weight)
-    row = case.class_weight if case.class_weight is not None else 1.0
+    row = case.class_weight if case.classes != "none" and case.class_weight is not None else 1.0
     wires = []
     for output in case.outputs:
         name = output.name

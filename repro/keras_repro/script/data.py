@@ -208,7 +208,7 @@ def _passed(case: Case, targets: Node | str, method: str) -> list[Node | str]:
         target = int(next(iter(_values(case.targets))))
         classes: dict[int, float | None] = {}
         for first in range(target, target + case.batches * int(LATER), int(LATER)):
-            classes |= {first: case.class_weight}
+            classes |= {first: case.class_weight} if case.classes != "none" else {}
             classes |= {first + 1: 1.0} if case.classes == "all" else {}
         passed.append(f"class_weight={classes}")
     if case.batches > 1 and case.data == "arrays" and not on_batch:

@@ -187,9 +187,14 @@ def bare_metrics(draw: Draw, case: Case) -> Case:
 
 
 def one_list_of_metrics(draw: Draw, case: Case) -> Case:
-    """A plain list of metrics for a model of one output."""
+    """A plain list of metrics for a model of one output, perhaps beside one of weighted ones."""
     case = alone(case)
-    return case.but(metrics=One(draw(st.sampled_from((("mae",), ("mse", "mae"))))))
+    case = case.but(metrics=One(draw(st.sampled_from((("mae",), ("mse", "mae"))))))
+    if draw(st.integers(0, 2)) == 2:
+        case = case.but(weighted_metrics=One(("mae",)), sample_weight=One(CONSTANTS[1].samples[0]))
+    # In a list nothing has a name, so what is doubled moves the rest.
+    listed = case.loss is not None and draw(st.integers(0, 2)) == 2
+    return case.but(entry="evaluate as list", data="arrays") if listed else case
 
 
 def weighted_metrics(draw: Draw, case: Case) -> Case:
@@ -274,7 +279,7 @@ def class_weight(draw: Draw, case: Case) -> Case:
         entry = entry if data == "arrays" else "fit"
         forms |= {"loss": One("mse"), "targets": targets}
         return case.but(class_weight=17.0, entry=entry, data=data, **forms)
-    classes = draw(st.sampled_from(("all", "all", "some")))
+    classes = draw(st.sampled_from(("all", "all", "some", "none")))
     case = bare_target(draw, alone(case)).but(class_weight=17.0, entry=entry, classes=classes)
     if entry == "fit" and draw(st.booleans()):
         return case.but(data=draw(st.sampled_from(("dataset", "PyDataset"))))

@@ -126,8 +126,12 @@ def shared(draw: Draw, case: Case) -> Case:
     own = CONSTANTS[len(case.outputs)].predicts[-1]
     predicts = first.predicts if what == "one tensor" else own
     last = replace(last, width=first.width, predicts=predicts)
-    changed = case.but(shared=what, outputs=(*case.outputs[:-1], last))
-    return without_names(changed)
+    changed = without_names(case.but(shared=what, outputs=(*case.outputs[:-1], last)))
+    if case.loss is not None and not is_dict(case.container) and draw(st.integers(0, 2)) == 2:
+        # Of two outputs of one name, the loss of one can hide that of the other.
+        plain = {"metrics": None, "weighted_metrics": None, "loss_weights": None}
+        return changed.but(entry="each loss", metric_names="own", **plain)
+    return changed
 
 
 def auto(draw: Draw, case: Case) -> Case:
