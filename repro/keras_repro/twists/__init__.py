@@ -38,6 +38,7 @@ from keras_repro.twists.calls import (
     level,
     other_entry,
     prediction,
+    validated,
 )
 from keras_repro.twists.models import (
     architecture,
@@ -116,6 +117,7 @@ __all__ = [
     "spelling",
     "trip",
     "twisted",
+    "validated",
     "weighted_metrics",
     "within",
 ]
@@ -143,6 +145,7 @@ TWISTS: Final[tuple[Twist, ...]] = (
     data,
     batches,
     other_entry,
+    validated,
     bare_target,
     one_list_of_metrics,
     call_before,
@@ -201,7 +204,7 @@ KEPT: Final[tuple[Twist, ...]] = (other_container, other_container, other_contai
 NESTED: Final[tuple[Twist, ...]] = (nested, nested, nested, joint, nested_inputs)
 WEIGHTED: Final[tuple[Twist, ...]] = (sample_weight, sample_weight, weighted_metrics, class_weight)
 CALLS: Final[tuple[Twist, ...]] = (
-    *(other_entry, other_entry, data, data, batches, call_before, compiled),
+    *(other_entry, other_entry, data, data, batches, call_before, compiled, validated),
 )
 USES: Final[tuple[Twist, ...]] = (
     *(trip, trip, trip, trip, trip, prediction, prediction),

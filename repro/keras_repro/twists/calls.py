@@ -103,6 +103,15 @@ def compiled(draw: Draw, case: Case) -> Case:
     return case.but(eager=False, jit=draw(st.integers(0, 4)) == 4)
 
 
+def validated(draw: Draw, case: Case) -> Case:
+    """Data that `fit` is given to validate on."""
+    if case.predicting:
+        return case
+    # One loss with a weight an output is refused by most releases, whatever is called.
+    weights = None if isinstance(case.loss, One) else case.loss_weights
+    return case.but(entry="validation", loss_weights=weights)
+
+
 def call_before(draw: Draw, case: Case) -> Case:
     """A call before the one that counts, perhaps another one, with its targets in any form."""
     if case.predicting or case.entry in (*LEVEL, "validation") or case.data != "arrays":
