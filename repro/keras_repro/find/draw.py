@@ -98,11 +98,13 @@ def _mixed() -> Any:
     from keras_repro.strategies import cases
     from keras_repro.twists import (
         ARGUMENTS,
+        BESIDE_PARTIAL,
         CALLS,
         INPUTS,
         KEPT,
         MODELS,
         NESTED,
+        PARTIAL,
         USES,
         WEIGHTED,
         held_layers,
@@ -120,6 +122,7 @@ def _mixed() -> Any:
         (1, cases(first=((held_layers,),))),
         (1, cases(first=(NESTED, (*ARGUMENTS, *USES)))),
         (1, cases(first=(WEIGHTED, CALLS))),
+        (1, cases(first=(PARTIAL, BESIDE_PARTIAL))),
         (1, cases(first=(ARGUMENTS, MODELS))),
         (1, cases(first=(ARGUMENTS, USES))),
         (2, cases(first=(ARGUMENTS, CALLS))),

@@ -188,17 +188,16 @@ def _prediction_faults(
         rest = (wire for wire in wires if wire not in left)
         if left and all(close(observed.get(one.name, math.nan), one.predicts) for one in rest):
             return (_not_loaded(case, left),)
-    order = found(0.0)
-    lost = [name for name in kept(case) if observed.get(name) != 1.0]
-    if lost and (order is None or order == tuple(range(len(wires)))):
-        # Predictions that changed places are worse, and what holds them may be why.
-        return tuple(fault(case, "prediction", _lost(name), ((name, None),)) for name in lost)
-    if order is not None:
+    # Numbers that changed places are worse than what holds them, which may be why.
+    order, same = found(0.0), tuple(range(len(wires)))
+    if order is not None and order != same:
         return faults_of(case, wires, ("prediction",), (order,))
-    for shift, how, went in feedings(case):
-        if found(shift) == tuple(range(len(wires))):
+    for shift, how, went in feedings(case) if order is None else ():
+        if found(shift) == same:
             return (fault(case, "input", how, went),)
-    return (fault(case, "prediction", "unexplained"),)
+    lost = [name for name in kept(case) if observed.get(name) != 1.0]
+    faults = tuple(fault(case, "prediction", _lost(name), ((name, None),)) for name in lost)
+    return faults or ((fault(case, "prediction", "unexplained"),) if order is None else ())
 
 
 def _lost(name: str) -> How:

@@ -5,8 +5,8 @@ dimension does not apply. `strategies.cases` draws a plain case and then some tw
 independent of the others; a twist whose outcome no rule decides is left out. So a dimension is
 added by writing one function here, and a step towards the plain form in `keras_repro.steps`.
 
-Public: `TWISTS`, `OFTEN`, `ARGUMENTS`, `MODELS`, `INPUTS`, `KEPT`, `NESTED`, `WEIGHTED`, `CALLS`,
-`USES`, `Twist`, `runs`, `twisted`, and each twist by its name.
+Public: `TWISTS`, `OFTEN`, `ARGUMENTS`, `MODELS`, `INPUTS`, `KEPT`, `NESTED`, `WEIGHTED`, `PARTIAL`,
+`BESIDE_PARTIAL`, `CALLS`, `USES`, `Twist`, `runs`, `twisted`, and each twist by its name.
 """
 
 from __future__ import annotations
@@ -66,12 +66,14 @@ from keras_repro.twists.outputs import (
 
 __all__ = [
     "ARGUMENTS",
+    "BESIDE_PARTIAL",
     "CALLS",
     "INPUTS",
     "KEPT",
     "MODELS",
     "NESTED",
     "OFTEN",
+    "PARTIAL",
     "SCOPE",
     "TWISTS",
     "USES",
@@ -203,6 +205,11 @@ KEPT: Final[tuple[Twist, ...]] = (other_container, other_container, other_contai
 """What a round trip has to keep: the containers of a model."""
 NESTED: Final[tuple[Twist, ...]] = (nested, nested, nested, joint, nested_inputs)
 WEIGHTED: Final[tuple[Twist, ...]] = (sample_weight, sample_weight, weighted_metrics, class_weight)
+PARTIAL: Final[tuple[Twist, ...]] = (missing_key, missing_key, partial_list)
+BESIDE_PARTIAL: Final[tuple[Twist, ...]] = (
+    *(sample_weight, weighted_metrics, call_before, other_kind, bare_metrics, extra_key, nested),
+)
+"""Where an output has nothing, what else is passed an output is easily taken for another's."""
 CALLS: Final[tuple[Twist, ...]] = (
     *(other_entry, other_entry, data, data, batches, call_before, compiled, validated),
 )

@@ -58,7 +58,7 @@ def _fresh(case: Case, field: str) -> Sequence[Any]:
 
 def other_kind(draw: Draw, case: Case) -> Case:
     """A tuple for a list, or another dict for a dict, in one argument."""
-    field = draw(st.sampled_from((*FIELDS, "before")))
+    field = draw(st.sampled_from((*FIELDS, "targets", "before")))
     given = getattr(case, field)
     if isinstance(given, InOrder):
         return case.but(**{field: replace(given, kind="tuple")})
@@ -95,7 +95,7 @@ def missing_key(draw: Draw, case: Case) -> Case:
     if len(case.outputs) == 1:
         return case
     name = draw(st.sampled_from(case.names))
-    field = draw(st.sampled_from(FIELDS))
+    field = draw(st.sampled_from((*FIELDS, "targets", "targets", "loss")))
     given = getattr(case, field)
     if field.endswith("metrics") and isinstance(given, InOrder | Like) and draw(st.booleans()):
         index = case.names.index(name)
