@@ -112,6 +112,11 @@ def test_what_the_script_raises_by_itself_is_no_refusal() -> None:
     assert reading is not None and not reading.refused
     assert reading.signature.startswith("failed: raises TypeError: unsupported operand")
     assert reading.strength == "inconsistent"
+    called = replace(FOUNDING, loss=None, targets=None, entry="call")
+    others = (own, Raised("KeyError", "0", line=20))
+    read = [explain(called, replace(ended(), raised=one)) for one in others]
+    said = {one.signature for one in read if one is not None}
+    assert said == {"failed: a prediction of another structure"}
 
 
 def test_a_law_that_is_broken_is_told_with_its_container() -> None:

@@ -150,7 +150,12 @@ def explain(case: AnyCase, outcome: Outcome) -> Reading | None:
         return Reading(*found, doubts=differs.doubts)
     if outcome.raised is not None and not outcome.raised.frames:
         # Keras returned, and the script could do nothing with what it was given.
-        return replace(_failed(case, outcome), doubts=("it is the script that raised, not Keras",))
+        failed = _failed(case, outcome)
+        failed = replace(failed, doubts=("it is the script that raised, not Keras",))
+        if case.predicting:
+            # Which exception it is hangs on what the prediction is taken for.
+            failed = replace(failed, signature="failed: a prediction of another structure")
+        return failed
     if outcome.raised is not None:
         refused = routing.refusal(case, outcome.raised.type, outcome.raised.message)
         doubts = oracle.doubts(case)

@@ -125,6 +125,8 @@ def named_orders(case: Case) -> dict[Order, How]:
         add(tuple(sorted(same, key=lambda index: losses[index] is None)), "closed up")
     add(tuple(sorted(same, key=lambda index: names[index])), "alphabet")
     add(tuple(sorted(same, key=lambda index: layers[index])), "alphabet")
+    # What is reported of `a` and of `a_b` sorts as `a_mae` and `a_b_mae` do.
+    add(tuple(sorted(same, key=lambda index: names[index] + "_")), "alphabet")
     if case.nest is not None:
         paths = [tuple(map(str, path)) for path in case.nest.paths()]
         add(tuple(sorted(same, key=lambda index: paths[index])), "alphabet")
