@@ -94,6 +94,12 @@ def _settled(case: Case) -> bool:
     wires = wiring(case)
     if not any(wire.loss for wire in wires):
         return False
+    for listed in (case.targets, case.sample_weight):
+        # A list is that of all outputs, or of those that have a loss.
+        if isinstance(listed, InOrder) and None in listed.values:
+            trained = [wire.loss is not None for wire in wires]
+            if [value is not None for value in listed.values] != trained:
+                return False
     if case.inner and sum(wire.weight * wire.value for wire in wires) in (0.0, 1.0):
         return False  # that could be what the model inside reports
     if case.before is not None:

@@ -34,6 +34,8 @@ Component = Literal[
 ]
 
 
+BY_NAMES: Final = ("alphabet", "key order", "closed up")
+"""Orders that some names have, and others not."""
 ALTOGETHER: Final[Mapping[How, str]] = {
     "other number": "the model has more weights, or fewer, than it should",
     "by place": "weights go to the outputs by their place, whatever their names are",
@@ -175,6 +177,10 @@ def fault(
     loaded = case.trip == "weights" and component == "prediction"
     if loaded and how not in ("not loaded", "other number") and went:
         how = "other order"  # whichever it is hangs on the names alone
+    if how in BY_NAMES and _ordered(case, component):
+        how = "other order"
+    if how in BY_NAMES and component == "name" and case.entry == "evaluate as list":
+        how = "alphabet"  # no Nones and no keys are in it that could be the reason
     if how not in ("left out", "unexplained", "kept", "doubled", "not refused"):
         how = _by_name(case, component) or how
     rule = {
@@ -204,6 +210,16 @@ def fault(
     return Fault(component, how, leading_rule(case) or rule, given, went, doubtful, own=rule)
 
 
+def _ordered(case: Case, component: Component) -> bool:
+    """Whether what was passed is nested with an `OrderedDict` in it."""
+    if case.nest is None:
+        return False
+    _, given = _passed(case).get(component, ("", None))
+    kinds = set(case.nest.kinds())
+    dicts = given.dicts if isinstance(given, Like) else "the same"
+    return "OrderedDict" in (kinds if dicts == "the same" else {dicts, *kinds})
+
+
 def _by_name(case: Case, component: Component) -> How | None:
     """How values go astray that have not the names of the outputs: that hangs on nothing else."""
     field = {"target": "targets", "metric target": "targets", "weight": "loss_weights"}
@@ -228,6 +244,10 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
         return "after a round trip"
     if how in ("by batch", "in part", "weighted"):
         return "of each output"
+    if how == "kept":
+        return "of an earlier compile"
+    if component == "name" and case.entry == "evaluate as list":
+        return "a list of results"
     if how == "covered":
         called = {
             "loss": "a metric called loss",
@@ -253,7 +273,18 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
         if case.inputs.fed_ordered:
             return f"{held} inputs, fed an OrderedDict"
         return f"{held} inputs, fed a {'dict' if isinstance(fed, ByName) else 'list'}"
-    passed: dict[Component, tuple[str, object]] = {
+    word, value = _passed(case).get(component, ("", None))
+    if not word:
+        return f"{case.within} of a model inside" if case.within != "nothing" else outputs
+    kinds = {One: "one ", InOrder: "list ", ByName: "dict ", Like: "nested "}
+    passed = f"{kinds.get(type(value), '')}{word}"
+    # What goes by its place does so whatever holds the outputs.
+    return passed if how == "by place" else f"{passed}, {outputs}"
+
+
+def _passed(case: Case) -> dict[Component, tuple[str, object]]:
+    """What each component is passed as, and what was passed."""
+    return {
         "target": ("targets", case.targets),
         "metric target": ("targets", case.targets),
         "loss": ("loss", case.loss),
@@ -266,11 +297,6 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
         "metric weight": ("sample weights", case.sample_weight),
         "metric": ("metrics", case.weighted_metrics if case.metrics is None else case.metrics),
     }
-    word, value = passed.get(component, ("", None))
-    if not word:
-        return outputs
-    kinds = {One: "one ", InOrder: "list ", ByName: "dict ", Like: "nested "}
-    return f"{kinds.get(type(value), '')}{word}, {outputs}"
 
 
 def target_rule(case: Case) -> str:

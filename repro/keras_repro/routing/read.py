@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations, islice
+from itertools import combinations, islice, product
 
 from keras_repro.case import Case, One
 from keras_repro.oracle import (
@@ -241,15 +241,18 @@ def _metric_faults(
             return (fault(case, "metric", "doubled", (("a metric", None),)),)
         if several and told < several[0]:
             return (fault(case, "metric", "left out"),)
-    for orders in wirings(case, len(components)):
+    # Of metrics and weighted ones either may have gone astray, or both.
+    alone = ((True, True), (True, False), (False, True))
+    moving = alone if case.metrics and case.weighted_metrics else alone[:1]
+    for orders, (plain, weighted) in product(wirings(case, len(components)), moving):
         targets, metrics, names, *samples = orders
         would = {}
         for index, wire in enumerate(wires):
             wired = replace(
                 wire,
                 target=wires[targets[index]].target,
-                metrics=wires[metrics[index]].metrics,
-                weighted=wires[metrics[index]].weighted,
+                metrics=wires[metrics[index]].metrics if plain else wire.metrics,
+                weighted=wires[metrics[index]].weighted if weighted else wire.weighted,
                 sample=wires[samples[0][index]].sample if samples else wire.sample,
             )
             name = wires[names[index]].name
@@ -262,7 +265,8 @@ def _metric_faults(
                 close(reported[name], value) for name, value in would.items()
             )
         if found:
-            return faults_of(case, wires, components, orders)
+            about = case if plain else case.but(metrics=None, metric_names="own")
+            return faults_of(about, wires, components, orders)
     if case.entry == "evaluate as list":
         # Outputs with several metrics move those of the others by more than one place.
         values = [observed.get(one.name, math.nan) for one in expected(case) if one.required][1:]
