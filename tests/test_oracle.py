@@ -96,6 +96,8 @@ def _reference(case: Case) -> tuple[dict[str, float], dict[str, float]]:
         return {f"loss {i}": one for i, one in enumerate(sorted(parts.values()), 1)}, {}
     if case.entry == "each loss":
         return parts, {}
+    if case.entry == "evaluate as list" and not many:
+        metrics["how many numbers"] = 1 + len(metrics)
     return {"loss": total} | metrics, {} if case.metric_names == "loss" else parts
 
 

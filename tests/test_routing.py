@@ -697,7 +697,7 @@ def test_a_metric_that_stands_under_the_name_of_another_is_told() -> None:
 
 
 def test_metrics_that_went_astray_are_told_beside_weighted_ones_that_did_not() -> None:
-    """Lost: what two known bugs' arguments do side by side would be a third that nothing explains."""
+    """Lost: two arguments of which one goes astray would be a third bug, that nothing explains."""
     metrics, weighted = InOrder((("mae", "mse"), ("mae",))), ByName((("b", ("mae",)),))
     case = replace(FOUNDING, loss=One("mse"), metrics=metrics, weighted_metrics=weighted)
     right = {"b_mae": 6.0, "b_mse": 36.0, "b_weighted_mae": 6.0, "a_mae": 3.0}
