@@ -79,7 +79,8 @@ def _reference(case: Case) -> tuple[dict[str, float], dict[str, float]]:
         prefix = f"{output.name}_" if many else ""
         plain = _metrics_of(case.metrics, index, output.name)
         for metric in plain:
-            called = prefix + metric if case.metric_names == "own" else f"{metric} of {output.name}"
+            own = case.metric_names == "own" or (case.metric_names, metric) == ("prefixed", "mae")
+            called = prefix + metric if own else f"{metric} of {output.name}"
             metrics[called] = np.mean(value[metric])
         for metric in _metrics_of(case.weighted_metrics, index, output.name):
             name = f"{prefix}weighted_{metric}" if metric in plain else prefix + metric
