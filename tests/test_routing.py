@@ -389,7 +389,6 @@ def test_an_input_that_is_given_nothing_has_to_be_refused() -> None:
     ("names", "metrics", "observed", "given"),
     [
         ("loss", ("mae",), {"b_loss": 36.0, "a_loss": 9.0}, "a metric called loss"),
-        ("one object", ("mae",), {"b_mae": 4.5, "a_mae": 4.5}, "one metric object"),
         (
             "numbered",
             ("mae", "mse", "mae"),
@@ -413,6 +412,35 @@ def test_a_metric_whose_number_another_took_is_told(
         alone = replace(case, outputs=case.outputs[:1], targets=One(3.0), metrics=One(metrics))
         alone = replace(alone, container="tensor")
         assert read(alone, {"loss": 6.0, "mae of b": 6.0}).signature == found.signature
+
+
+def test_what_a_shared_metric_reports_is_told_from_a_clash_of_names() -> None:
+    """Lost: that outputs report the mean of both would be said to be a number that is missing."""
+    metrics = InOrder((("mae",),) * 2)
+    case = replace(FOUNDING, loss=One("mse"), metrics=metrics, metric_names="one object")
+    found = read(case, {"loss": 45.0, "b_mae": 4.5, "a_mae": 4.5})
+    assert found.signature == "metric: merged (one metric object)"
+    assert (found.rules, found.faults[0].strength) == (("R7",), "inconsistent")
+
+
+def test_a_loss_in_the_place_of_a_metric_is_told_where_another_output_has_none() -> None:
+    """Lost: the number that is missing would be one that stands under another output's name."""
+    metrics = InOrder((("mae",),) * 2)
+    case = replace(FOUNDING, loss=InOrder(("mse", None)), metrics=metrics, metric_names="loss")
+    found = read(case, {"loss": 36.0, "b_loss": 36.0, "a_loss": 3.0})
+    assert found.signature == "name: covered (a metric called loss)"
+
+
+def test_what_cannot_be_told_is_not_promised() -> None:
+    """Lost: Keras would be called wrong for what no rule says, or a search would end."""
+    metrics = ByName((("extra", ("mae",)),))
+    nobody = replace(FOUNDING, loss=One("mse"), metrics=metrics, metric_names="loss")
+    assert not promised(nobody)
+    short = replace(FOUNDING, loss=InOrder(("mse", None)), targets=InOrder((3.0, None)))
+    assert promised(short)
+    assert not promised(replace(short, sample_weight=InOrder((13.0, 2.0))))
+    lacking = replace(FOUNDING, targets=ByName((("b", 3.0),)), loss=One("mse"))
+    assert not promised(replace(lacking, beside="OrderedDicts"))
 
 
 def test_metrics_of_one_name_that_met_other_targets_are_told_from_a_clash() -> None:

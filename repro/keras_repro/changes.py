@@ -38,6 +38,8 @@ PLAIN: Final = {
     "direct": (False, "layers after the model inside"),
     "weights": ("float", "weights that are floats"),
     "several": ("list", "lists of metrics"),
+    "metric_names": ("own", "metrics with names of their own"),
+    "classes": ("all", "class weights that name all classes"),
     "data": ("arrays", "arrays"),
     "before": (None, "no call before"),
     "earlier": ("the same", "the same call before"),

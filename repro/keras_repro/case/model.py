@@ -189,8 +189,8 @@ class Case:
                     raise ValueError(f"{field}: the outputs are nested in no dict")
                 if given.more == "another key":
                     raise ValueError(f"{field}: it would lack an output")
-        if self.metric_names != "own" and not self.metrics:
-            raise ValueError("metric_names: there are no metrics")
+        if self.metric_names != "own" and (not self.metrics or self.beside != "nothing"):
+            raise ValueError("metric_names: there are no metrics, or other ones beside them")
         if self.beside != "nothing":
             from keras_repro.case.beside import changed
 
@@ -234,7 +234,8 @@ class Case:
         that is given nothing.
         """
         lacking = self.inputs is not None and self.inputs.lacking
-        several = self.class_weight is not None and len(self.outputs) > 1
+        weighted = self.class_weight is not None and self.classes != "none"
+        several = weighted and len(self.outputs) > 1
         return lacking or several or self.untargeted
 
     @property

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from keras_bisect.errors import UsageError
 from keras_repro.case import LEVEL, ByName, Case, InOrder, Inputs, Like, One, is_dict
 from keras_repro.case.beside import changed
-from keras_repro.oracle.numbers import named, reports_each, tells_each, wiring
+from keras_repro.oracle.numbers import misspelt, named, reports_each, tells_each, wiring
 from keras_repro.oracle.rules import extra_keys, nest_kinds, odd_dicts, partial
 
 __all__ = ["doubts", "leeway", "promised"]
@@ -50,8 +50,7 @@ def promised(case: Case) -> bool:
 
 def _open(case: Case) -> bool:
     """Whether a case can be run, and no rule says what its numbers are."""
-    fed = case.inputs is None or not case.inputs.lacking
-    if not fed or case.predicting or (case.data == "dataset" and not _sliceable(case)):
+    if case.refused or case.predicting or (case.data == "dataset" and not _sliceable(case)):
         return False
     try:
         return not _settled(case)
@@ -94,12 +93,12 @@ def _settled(case: Case) -> bool:
     wires = wiring(case)
     if not any(wire.loss for wire in wires):
         return False
-    for listed in (case.targets, case.sample_weight):
-        # A list is that of all outputs, or of those that have a loss.
-        if isinstance(listed, InOrder) and None in listed.values:
-            trained = [wire.loss is not None for wire in wires]
-            if [value is not None for value in listed.values] != trained:
-                return False
+    # A list is that of all outputs, or of those that have a loss; and two lists are alike.
+    lists = [one for one in (case.targets, case.sample_weight) if isinstance(one, InOrder)]
+    given = {tuple(value is not None for value in one.values) for one in lists}
+    trained = tuple(wire.loss is not None for wire in wires)
+    if len(given) > 1 or not given <= {trained, (True,) * len(wires)}:
+        return False
     if case.inner and sum(wire.weight * wire.value for wire in wires) in (0.0, 1.0):
         return False  # that could be what the model inside reports
     if case.before is not None:
@@ -108,9 +107,8 @@ def _settled(case: Case) -> bool:
         if on_batch and case.before != case.targets:
             # A batch does not reset what was counted: a fault of the call before would show here.
             return False
-    given: object
-    for given in (case.metrics, case.weighted_metrics):
-        unlike = isinstance(given, One) if many else isinstance(given, InOrder | Like)
+    for asked in (case.metrics, case.weighted_metrics):
+        unlike = isinstance(asked, One) if many else isinstance(asked, InOrder | Like)
         if unlike:
             return False
     if case.metric_names != "own" and not _any_names(case):
@@ -220,7 +218,9 @@ def _doubts(case: Case) -> Iterator[str]:
     for field, given in case.forms():
         if isinstance(given, InOrder) and given.kind == "tuple":
             yield f"a tuple of {field.removeprefix('weighted_')}"
-    if case.metric_names != "own":
+    if case.metric_names == "one object":
+        yield "one metric object for several outputs"
+    elif case.metric_names != "own":
         yield "names of metrics that clash"
     if case.metrics is not None and _repeats(case):
         yield "the same metric twice"
@@ -320,6 +320,7 @@ def _any_names(case: Case) -> bool:
     """Whether metrics are told by their numbers alone, whatever they are called."""
     told = case.entry not in ("evaluate as list", "compute_loss", "evaluate inside")
     around = (case.inputs, case.weighted_metrics, case.before) == (None,) * 3
+    around = around and not misspelt(case)
     return told and around and case.within == "nothing" and case.trip != "weights"
 
 

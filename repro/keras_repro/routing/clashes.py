@@ -29,7 +29,11 @@ def clash_faults(
         "prefixed": _of_another,
     }.get(case.metric_names, _fewer)(wires, observed)
     replaced = case.metric_names == "loss" and _in_place_of_total(wires, observed)
-    return (fault(case, "name", "covered"),) if replaced or (lost and covered) else ()
+    if not replaced and not (lost and covered):
+        return ()
+    if case.metric_names == "one object":
+        return (fault(case, "metric", "merged"),)
+    return (fault(case, "name", "covered"),)
 
 
 def all_reported(case: Case, observed: Mapping[str, float]) -> bool:
@@ -64,9 +68,10 @@ def _fewer(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
 
 def _covered_by_loss(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
     """Whether the loss of each output whose metric is called loss stands in the metric's place."""
-    told = [(one, observed.get(f"{one.name}_loss")) for one in wires if one.metrics]
+    trained = [one for one in wires if one.metrics and one.loss]
+    told = [(one, observed.get(f"{one.name}_loss")) for one in trained]
     # Before 3.7.0 it is reported weighted (R6).
-    return all(
+    return bool(told) and all(
         value is not None and (close(value, one.value) or close(value, one.weight * one.value))
         for one, value in told
     )

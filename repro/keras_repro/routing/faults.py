@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from keras_repro.case import ByName, Case, InOrder, Like, One, is_dict
 from keras_repro.contract import Strength, strongest
-from keras_repro.oracle import Wire, doubts, leading_rule, rules_of
+from keras_repro.oracle import Wire, doubts, leading_rule, rules_of, wiring
 from keras_repro.routing.ways import How, Order, named_orders
 
 __all__ = ["Component", "Fault", "How", "Routing", "fault", "faults_of", "loss_rule", "target_rule"]
@@ -41,6 +41,7 @@ ALTOGETHER: Final[Mapping[How, str]] = {
     "by place": "weights go to the outputs by their place, whatever their names are",
     "shifted": "a key that none of them has moves what the others are given",
     "covered": "a number is not reported, as another is called the same",
+    "merged": "outputs that have one metric object report the same number, which is of all of them",
     "kept": "metrics of the `compile` before are reported still",
     "lost": "the compiled model inside does not report its own loss and metrics",
     "inner model": "the loss that is reported is that of the compiled model inside",
@@ -48,8 +49,8 @@ ALTOGETHER: Final[Mapping[How, str]] = {
 """What is said of a fault that is of no output in particular."""
 NOT_REFUSED: Final[Mapping[Component, str]] = {
     "class weight": "class weights of several outputs are not refused in so many words",
-    "input": "an input is given nothing, and that is not refused",
-    "target": "an output that has a loss is given no target, and that is not refused",
+    "input": "an input is not given under its name, and that is not refused",
+    "target": "a loss is given no target under its output's name, and that is not refused",
 }
 OF_EACH: Final[Mapping[How, str]] = {
     "other container": "{} is in another container than before",
@@ -108,6 +109,8 @@ class Fault:
             said = {"name": "the numbers of outputs are reported under the names of others"}
             said |= {"total": "the total is not reported", "metric": "some metric is not reported"}
             return (said.get(self.component, "some loss is not reported"),)
+        if self.how == "doubled" and self.went[0][0] == "a metric":
+            return ("more numbers are reported than there are metrics",)
         if self.how in OF_EACH:
             return tuple(OF_EACH[self.how].format(what) for what, _ in self.went)
         return tuple(_sentence(self.component, output, other) for output, other in self.went)
@@ -210,6 +213,11 @@ def fault(
     return Fault(component, how, leading_rule(case) or rule, given, went, doubtful, own=rule)
 
 
+def _trained(case: Case) -> int:
+    """How many outputs have a loss."""
+    return sum(wire.loss is not None for wire in wiring(case))
+
+
 def _ordered(case: Case, component: Component) -> bool:
     """Whether what was passed is nested with an `OrderedDict` in it."""
     if case.nest is None:
@@ -246,12 +254,15 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
         return "of each output"
     if how == "kept":
         return "of an earlier compile"
+    if how == "merged":
+        return "one metric object"
+    if component == "reported loss" and how == "left out" and _trained(case) == 1:
+        return "of the only one"
     if component == "name" and case.entry == "evaluate as list":
         return "a list of results"
     if how == "covered":
         called = {
             "loss": "a metric called loss",
-            "one object": "one metric object",
             "prefixed": "a metric called as that of another output",
         }
         return called.get(case.metric_names, "metrics of one name")

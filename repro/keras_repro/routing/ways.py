@@ -35,6 +35,7 @@ How = Literal[
     "in part",
     "doubled",
     "covered",
+    "merged",
     "not refused",
     "unexplained",
 ]
@@ -46,8 +47,8 @@ an earlier `compile`. `lost`: a model inside reports its own no more. `weighted`
 output was multiplied by its weight. `by place`: names that are not those of all outputs mean
 nothing. `shifted`: a key that none has moved the others. `by batch`: a small batch counts as much
 as the others. `in part`: all are the same part of what they should be. `doubled`: what no output
-has was reported, too. `covered`: another number of the same name stands in its place. `not
-refused`: what must be was not."""
+has was reported, too. `merged`: it is of all outputs that have the same object. `covered`: another
+number of the same name stands in its place. `not refused`: what must be was not."""
 
 Order = tuple[int, ...]
 """Whose share each output was given: output i was given that of output order[i]."""

@@ -11,7 +11,7 @@ from typing import Final
 
 from keras_repro.case import ByName, Case, InOrder, Like, One
 from keras_repro.case.beside import changed
-from keras_repro.oracle import Expectation, expected, leeway, misspelt, wiring
+from keras_repro.oracle import Expectation, expected, leeway, misspelt
 from keras_repro.script.beside import SECOND, block, compared
 from keras_repro.script.data import call_lines, compiled_before, data_lines
 from keras_repro.script.forms import given, nested
@@ -306,11 +306,10 @@ def _weight(case: Case) -> Callable[[float], str]:
 def _objects(case: Case, indent: int) -> Iterator[str]:
     """The metrics that several outputs share."""
     if case.metric_names == "one object":
-        held = {metric for wire in wiring(case) for metric in wire.metrics}
-        for name in sorted(held):
-            yield statement(
-                f"{name} = ", call(f"keras.metrics.{_CLASSES[name]}", f'name="{name}"'), indent
-            )
+        for name, kind in _CLASSES.items():
+            if f"'{name}'" in repr(case.metrics):
+                made = call(f"keras.metrics.{kind}", f'name="{name}"')
+                yield statement(f"{name} = ", made, indent)
 
 
 def _numbers(numbers: Iterable[Expectation]) -> Node:
