@@ -258,8 +258,10 @@ def forms_of(case: Case, component: Component, how: How = "unexplained") -> str:
         return "one metric object"
     if component == "reported loss" and how == "left out" and _trained(case) == 1:
         return "of the only one"
-    if component == "name" and case.entry == "evaluate as list":
+    if case.entry == "evaluate as list" and (component == "name" or how == "doubled"):
         return "a list of results"
+    if (component, how) == ("target", "not refused"):
+        return "dict targets"
     if how == "covered":
         called = {
             "loss": "a metric called loss",

@@ -230,7 +230,9 @@ def _metric_faults(
         # They are told by their numbers alone, whatever they are called.
         if all_reported(case, observed):
             return ()
-        numbers = [value for name, value in observed.items() if " of " not in name]
+        every = case.metric_names == "loss"
+        named_so = (name for name in observed if every or name[-4:] != "loss")
+        numbers = [observed[name] for name in named_so if " of " not in name]
     components: tuple[Component, ...] = ("metric target", "metric", "name")
     if case.weighted_metrics is not None and not isinstance(case.sample_weight, One | None):
         components = (*components, "metric weight")

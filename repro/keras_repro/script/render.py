@@ -105,11 +105,13 @@ _NOT_ASKED: Final = """\
     more = name in observed and not name.endswith(("mae", "mse"))  # nobody asked for it
 """
 _ANY_NAME: Final = """\
-numbers = list(observed.values())
+numbers = {which}
 for name, value in expected.items():
     if name not in observed and np.isclose(numbers, value, rtol=1e-5).any():
         observed[name] = value  # whatever it is called
 """
+_EVERY: Final = "list(observed.values())"
+_METRICS: Final = '[value for name, value in observed.items() if name[-4:] != "loss"]'
 _NO_OTHERS: Final = """\
     good = name == "loss" or (both and np.isclose(got, want, rtol=1e-5))"""
 
@@ -161,7 +163,9 @@ def render(case: Case) -> str:
         lines.append(statement("expected = ", _numbers(losses)))
     if metrics:
         lines.append(statement("expected |= " if losses else "expected = ", _numbers(metrics)))
-    lines.append(_ANY_NAME if case.metric_names != "own" else "")
+    if case.metric_names != "own":
+        # A loss can have the value of a metric.
+        lines.append(_ANY_NAME.format(which=_EVERY if case.metric_names == "loss" else _METRICS))
     lines.append(
         _PREDICTIONS if case.predicting else _tail(case, any(n.name != "loss" for n in losses))
     )

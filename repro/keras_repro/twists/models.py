@@ -123,8 +123,13 @@ def architecture(draw: Draw, case: Case) -> Case:
     model = draw(st.sampled_from(get_args(Architecture)[1:]))
     if model == "sequential":
         case = bare_target(draw, alone(case))
-    if model == "functional subclass" or (model == "sequential" and draw(st.booleans())):
+    if model == "functional subclass":
         return case.but(model=model)
+    if model == "sequential" and case.loss is not None and draw(st.booleans()):
+        # Its output has the name of the last layer.
+        by_name = draw(st.booleans())
+        loss = ByName(((case.outputs[0].layer, "mse"),)) if by_name else case.loss
+        return case.but(model=model, loss=loss)
     return without_names(case.but(model=model, trip="none"))
 
 
