@@ -335,7 +335,7 @@ def _targets(case: Case, form: Form[Any]) -> Any:
         if _by_batch(case):
             return call("np.add", str(rows(value, width, 0, 2)), f"{LATER} * batch")
         several = [rows(value, width, batch, count) for batch, count in enumerate(case.rows)]
-        return call("np.array", str([row for one in several for row in one]))
+        return call("np.array", listed(str(row) for one in several for row in one))
 
     def rows(value: float, width: int, batch: int, count: int) -> list[list[float]]:
         first = value + LATER * batch

@@ -107,7 +107,8 @@ _NOT_ASKED: Final = """\
 _ANY_NAME: Final = """\
 numbers = {which}
 for name, value in expected.items():
-    if name not in observed and np.isclose(numbers, value, rtol=1e-5).any():
+    told = np.isclose(numbers, value, rtol=1e-5).any()
+    if told and name not in observed:
         observed[name] = value  # whatever it is called
 """
 _EVERY: Final = "list(observed.values())"
