@@ -441,6 +441,11 @@ def test_what_cannot_be_told_is_not_promised() -> None:
     assert not promised(replace(short, sample_weight=InOrder((13.0, 2.0))))
     lacking = replace(FOUNDING, targets=ByName((("b", 3.0),)), loss=One("mse"))
     assert not promised(replace(lacking, beside="OrderedDicts"))
+    # What a batch reports is the mean with that of the call before, which had no such weights.
+    classes = Case((Output("a", 9.0),), "tensor", One("mse"), One(3.0), class_weight=17.0)
+    classes = replace(classes, entry="train_on_batch", before=One(3.0))
+    assert promised(classes)
+    assert not promised(replace(classes, earlier="test_on_batch"))
 
 
 def test_metrics_of_one_name_that_met_other_targets_are_told_from_a_clash() -> None:

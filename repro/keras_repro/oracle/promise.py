@@ -104,7 +104,8 @@ def _settled(case: Case) -> bool:
     if case.before is not None:
         wiring(case.but(targets=case.before))  # what is called before needs targets, too
         on_batch = case.entry in ("train_on_batch", "test_on_batch") and not case.compiled_twice
-        if on_batch and case.before != case.targets:
+        unweighted = case.class_weight is not None and case.earlier in ("evaluate", "test_on_batch")
+        if on_batch and (unweighted or case.before != case.targets):
             # A batch does not reset what was counted: a fault of the call before would show here.
             return False
     for asked in (case.metrics, case.weighted_metrics):
