@@ -45,6 +45,8 @@ def test_a_loader_of_torch_is_for_torch_and_its_script_says_so() -> None:
     """Lost: a script that needs torch would be filed as one that needs keras and numpy."""
     case = FOUNDING.but(entry="evaluate", data="DataLoader")
     assert list(fitting([case], "torch")) == [case]
+    [one] = fitting([case.but(data="arrays", steps_per_execution=2)], "torch")
+    assert isinstance(one, Case) and one.steps_per_execution == 1
     [other] = fitting([case], "tensorflow")
     assert isinstance(other, Case) and other.data == "generator"
     assert "needs\ntorch" in render(case) or "needs torch" in render(case)

@@ -140,6 +140,8 @@ def fitting(cases: Iterable[AnyCase], backend: str) -> Iterator[AnyCase]:
             continue
         fit = case
         with contextlib.suppress(ValueError, UsageError):
+            if backend == "torch":
+                fit = fit.but(steps_per_execution=1)  # it takes no other, and says so
             if case.data == "DataLoader" and backend != "torch":
                 fit = fit.but(data="generator")
             if case.trip == "export" and backend != "tensorflow":

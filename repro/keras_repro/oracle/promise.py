@@ -275,8 +275,8 @@ def _leeway(case: Case) -> Iterator[str]:
         yield "a tuple for a list inside a nest"
     if case.class_weight is not None and not isinstance(case.targets, One):
         yield "class weights and targets in a container"
-    if case.class_weight is not None and case.data == "generator":
-        yield "class weights beside a generator"
+    if case.class_weight is not None and case.data in ("generator", "DataLoader"):
+        yield f"class weights beside a {case.data}"
 
 
 def _lists(case: Case) -> list[str]:
