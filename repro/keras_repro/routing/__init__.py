@@ -7,8 +7,9 @@ wrongly are the faults. The signature is that of the first fault: it names no ou
 none, so a failure stays the same while its case shrinks, and from a release that reports the total
 alone to one that reports the loss of each output.
 
-`ways` lists the ways, `read` tries them, and `losses` those of the losses; `faults` says what a way
-means, and `refusal` reads an exception. Pure.
+`ways` lists the ways, `read` tries them, `losses` and `metrics` those of what is reported,
+`clashes` those of metrics that are called alike; `faults` says what a way means, `beside` holds two
+models against each other, and `refusal` reads an exception. Pure.
 """
 
 from keras_repro.routing.faults import Component, Fault, How, Routing

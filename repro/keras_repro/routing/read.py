@@ -8,22 +8,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations, islice, product
+from itertools import combinations, islice
 
-from keras_repro.case import Case, One
+from keras_repro.case import Case
 from keras_repro.oracle import (
-    FUNCTIONS,
     INSIDE,
     REFUSED,
-    RESULTS,
     Wire,
-    expected,
     kept,
     named,
     reports_each,
     wiring,
 )
-from keras_repro.routing.clashes import all_reported, clash_faults
+from keras_repro.routing.clashes import clash_faults
 from keras_repro.routing.faults import Component, Fault, Routing, fault, faults_of
 from keras_repro.routing.losses import (
     close,
@@ -32,7 +29,8 @@ from keras_repro.routing.losses import (
     paired_faults,
     reported_faults,
 )
-from keras_repro.routing.ways import How, Order, feedings, named_orders, wirings
+from keras_repro.routing.metrics import measured, metric_faults
+from keras_repro.routing.ways import How, Order, feedings, wirings
 
 __all__ = ["read"]
 
@@ -74,7 +72,7 @@ def read(case: Case, observed: Mapping[str, float]) -> Routing:
         losses = asked[0](case, wires, observed) or asked[1](case, wires, observed)
     if losses and losses[0].how == "unexplained":
         losses = _two_causes(case, wires, observed) or losses
-    return Routing(losses + _metric_faults(case, wires, observed))
+    return Routing(losses + metric_faults(case, wires, observed))
 
 
 # ---------------------------------------------------------------------------------------------
@@ -143,7 +141,7 @@ def _not_loaded(case: Case, left: Sequence[Wire]) -> Fault:
 def _as_wired(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
     total = sum(wire.weight * wire.value for wire in wires)
     # Metrics can be asked for alone.
-    metrics = _measured(wires)
+    metrics = measured(wires)
     if not ("loss" in observed or metrics) or not close(observed.get("loss", total), total):
         return False
     many = len(wires) > 1
@@ -152,15 +150,6 @@ def _as_wired(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
     if not all(_told(wire, value) for wire, value in told if wire.loss):
         return False
     return all(close(observed.get(name, math.nan), value) for name, value in metrics.items())
-
-
-def _measured(wires: Sequence[Wire]) -> dict[str, float]:
-    """Each metric that is to be reported, by the name that it has there."""
-    return {
-        f"{wire.name}_{metric}" if len(wires) > 1 else metric: value
-        for wire in wires
-        for metric, value, _ in wire.measured()
-    }
 
 
 def _told(wire: Wire, value: float) -> bool:
@@ -204,79 +193,3 @@ def _lost(name: str) -> How:
     if name == "model.weights":
         return "other number"
     return "other keys" if name.startswith("keys") else "other container"
-
-
-# ---------------------------------------------------------------------------------------------
-# Metrics: which were reported for which output, and from which target.
-
-
-def _metric_faults(
-    case: Case, wires: Sequence[Wire], observed: Mapping[str, float]
-) -> tuple[Fault, ...]:
-    if case.entry == "compute_loss":
-        return ()
-    if (case.metrics or case.weighted_metrics) is None:
-        kept = any(name.endswith("mae") for name in observed)
-        kept = kept and case.compiled_twice
-        return (fault(case, "metric", "kept"),) if kept else ()
-    many = len(wires) > 1
-    reported = {
-        name: value
-        for name, value in observed.items()
-        if name in FUNCTIONS or name.rpartition("_")[2] in FUNCTIONS
-    }
-    right = _measured(wires)
-    if case.metric_names != "own":
-        # They are told by their numbers alone, whatever they are called.
-        if all_reported(case, observed):
-            return ()
-        every = case.metric_names == "loss"
-        named_so = (name for name in observed if every or name[-4:] != "loss")
-        numbers = [observed[name] for name in named_so if " of " not in name]
-    components: tuple[Component, ...] = ("metric target", "metric", "name")
-    if case.weighted_metrics is not None and not isinstance(case.sample_weight, One | None):
-        components = (*components, "metric weight")
-    if case.entry == "evaluate as list":
-        several = [one.value for one in expected(case) if one.name == RESULTS]
-        told = observed.get(RESULTS, math.nan)
-        if several and told > several[0]:
-            return (fault(case, "metric", "doubled", (("a metric", None),)),)
-        if several and told < several[0]:
-            return (fault(case, "metric", "left out"),)
-    # Of metrics and weighted ones either may have gone astray, or both.
-    alone = ((True, True), (True, False), (False, True))
-    moving = alone if case.metrics and case.weighted_metrics else alone[:1]
-    for orders, (plain, weighted) in product(wirings(case, len(components)), moving):
-        targets, metrics, names, *samples = orders
-        would = {}
-        for index, wire in enumerate(wires):
-            wired = replace(
-                wire,
-                target=wires[targets[index]].target,
-                metrics=wires[metrics[index]].metrics if plain else wire.metrics,
-                weighted=wires[metrics[index]].weighted if weighted else wire.weighted,
-                sample=wires[samples[0][index]].sample if samples else wire.sample,
-            )
-            name = wires[names[index]].name
-            for metric, value, _ in wired.measured():
-                would[f"{name}_{metric}" if many else metric] = value
-        if case.metric_names != "own":
-            found = all(any(close(one, value) for one in numbers) for value in would.values())
-        else:
-            found = would.keys() == reported.keys() and all(
-                close(reported[name], value) for name, value in would.items()
-            )
-        if found:
-            about = case if plain else case.but(metrics=None, metric_names="own")
-            return faults_of(about, wires, components, orders)
-    if case.entry == "evaluate as list":
-        # Outputs with several metrics move those of the others by more than one place.
-        values = [observed.get(one.name, math.nan) for one in expected(case) if one.required][1:]
-        for order, how in named_orders(case).items():
-            moved = [value for index in order for _, value, _ in wires[index].measured()]
-            if len(moved) == len(values) and all(map(close, moved, values)):
-                return (fault(case, "name", how),)
-    more = tuple((name, None) for name in reported if name not in right)
-    if more and all(close(observed.get(name, math.nan), value) for name, value in right.items()):
-        return (fault(case, "metric", "doubled", more),)
-    return (fault(case, "metric", "unexplained"),)

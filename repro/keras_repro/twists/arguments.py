@@ -274,9 +274,9 @@ def class_weight(draw: Draw, case: Case) -> Case:
         if is_dict(case.container):
             targets = ByName(tuple(zip(case.names, values, strict=True)))
         data = draw(st.sampled_from(("arrays", "arrays", "dataset", "PyDataset")))
-        if data != "arrays" and isinstance(targets, InOrder):
-            targets, entry = replace(targets, kind="tuple"), "fit"
-        entry = entry if data == "arrays" else "fit"
+        if data != "arrays":
+            entry = "fit"
+            targets = replace(targets, kind="tuple") if isinstance(targets, InOrder) else targets
         forms |= {"loss": One("mse"), "targets": targets}
         return case.but(class_weight=17.0, entry=entry, data=data, **forms)
     classes = draw(st.sampled_from(("all", "all", "some", "none")))
