@@ -25,8 +25,7 @@ each = any(name.endswith("_loss") for name in observed)
 wrong = False
 for name in expected | observed:
     want, got = expected.get(name, "-"), observed.get(name, "-")
-    both = name in expected and name in observed
-    if both:
+    if name in expected and name in observed:
         good = np.isclose(got, want, rtol=1e-5)
     else:  # not every release reports the loss of each output
         good = name in observed or (name.endswith("_loss") and not each)

@@ -1,19 +1,19 @@
 """Metrics whose names clash: are they all reported, and is nothing reported in their place?
 
-Public: `clash_faults`, `all_reported`.
+Public: `clash_faults`, `all_reported`, `under_any_name`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from keras_repro.case import Case
 from keras_repro.oracle import Wire, expected
 from keras_repro.routing.faults import Fault, fault
 from keras_repro.routing.losses import close
 
-__all__ = ["all_reported", "clash_faults"]
+__all__ = ["all_reported", "clash_faults", "under_any_name"]
 
 
 def clash_faults(
@@ -42,9 +42,11 @@ def all_reported(case: Case, observed: Mapping[str, float]) -> bool:
     return all(close(observed.get(one.name, math.nan), one.value) for one in wanted)
 
 
-def _reported(observed: Mapping[str, float]) -> dict[str, float]:
-    """The numbers that Keras reported; those that were looked for and found have a name with of."""
-    return {name: value for name, value in observed.items() if " of " not in name}
+def under_any_name(observed: Mapping[str, float], *, losses: bool = False) -> Iterator[float]:
+    """Yield what could be a metric, whatever it is called; what was looked for is there again."""
+    for name, value in observed.items():
+        if " of " not in name and (losses or name[-4:] != "loss"):
+            yield value
 
 
 def _merged(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
@@ -62,7 +64,7 @@ def _of_another(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
 
 def _fewer(wires: Sequence[Wire], observed: Mapping[str, float]) -> bool:
     """Whether fewer numbers are reported than there are metrics."""
-    told = [name for name in _reported(observed) if name[-4:] != "loss"]
+    told = list(under_any_name(observed))
     return len(told) < sum(len(wire.metrics) for wire in wires)
 
 

@@ -6,14 +6,14 @@ Public: `measured`, `metric_faults`.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from typing import Final
 
 from keras_repro.case import Case, One
 from keras_repro.oracle import FUNCTIONS, RESULTS, Wire, expected
-from keras_repro.routing.clashes import all_reported
+from keras_repro.routing.clashes import all_reported, under_any_name
 from keras_repro.routing.faults import Component, Fault, fault, faults_of
 from keras_repro.routing.losses import close
 from keras_repro.routing.ways import named_orders, wirings
@@ -74,7 +74,7 @@ def _rewired(
     if case.weighted_metrics is not None and not isinstance(case.sample_weight, One | None):
         components = (*components, "metric weight")
     reported = _reported(observed)
-    numbers = list(_under_any_name(case, observed))
+    numbers = list(under_any_name(observed, losses=case.metric_names == "loss"))
     moving = MOVING if case.metrics and case.weighted_metrics else MOVING[:1]
     for orders, (plain, weighted) in product(wirings(case, len(components)), moving):
         targets, metrics, names, *samples = orders
@@ -137,11 +137,3 @@ def _reported(observed: Mapping[str, float]) -> dict[str, float]:
         for name, value in observed.items()
         if name in FUNCTIONS or name.rpartition("_")[2] in FUNCTIONS
     }
-
-
-def _under_any_name(case: Case, observed: Mapping[str, float]) -> Iterator[float]:
-    """What could be a metric, whatever it is called: a loss, where a metric is called so."""
-    for name, value in observed.items():
-        loss = name[-4:] == "loss" and case.metric_names != "loss"
-        if not loss and " of " not in name:
-            yield value

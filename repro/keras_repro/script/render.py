@@ -81,7 +81,6 @@ _TAIL: Final = """\
 wrong = False
 for name in expected | observed:
     want, got = expected.get(name, "-"), observed.get(name, "-")
-    both = name in expected and name in observed
 {good}
     print(f"{{name!r:10}} expected {{want!s:8}} observed {{got}}", "" if good else "<- wrong")
     wrong = wrong or not good
@@ -92,11 +91,12 @@ _EACH: Final = """\
 each = any(name.endswith("_loss") for name in observed)
 """
 _WITH_LOSSES: Final = """\
-    if both:
+    if name in expected and name in observed:
         good = np.isclose(got, want, rtol=1e-5)
     else:  # not every release reports the loss of each output
         good = {more} or (name.endswith("_loss") and not each)"""
 _ALL: Final = """\
+    both = name in expected and name in observed
     good = np.isclose(got, want, rtol=1e-5) if both else {more}"""
 _NOT_KEPT: Final = """\
     more = name in observed and not name.endswith("mae")  # of the first compile
@@ -114,6 +114,7 @@ for name, value in expected.items():
 _EVERY: Final = "list(observed.values())"
 _METRICS: Final = '[value for name, value in observed.items() if name[-4:] != "loss"]'
 _NO_OTHERS: Final = """\
+    both = name in expected and name in observed
     good = name == "loss" or (both and np.isclose(got, want, rtol=1e-5))"""
 
 _PREDICTIONS: Final = """\
@@ -289,12 +290,24 @@ def _loss(case: Case, name: str) -> str:
 def _metric(case: Case, name: str, place: int) -> str:
     if case.metric_names == "one object":
         return name
-    called = {"loss": ("loss",), "alike": ("m",) * 9, "numbered": ("m", "m", "m_1")}
-    own = called.get(case.metric_names, ())[place : place + 1]
-    own = ("b_mae",) if (case.metric_names, name) == ("prefixed", "mse") else own
-    if own or case.spelling == "object" or case.metric_names != "own":
-        return f'keras.metrics.{_CLASSES[name]}(name="{own[0] if own else name}")'
-    return literal(name)
+    plain = case.metric_names == "own" and case.spelling != "object"
+    if plain or name not in _CLASSES:
+        return literal(name)
+    return f'keras.metrics.{_CLASSES[name]}(name="{_called(case, name, place)}")'
+
+
+def _called(case: Case, name: str, place: int) -> str:
+    """What a metric of an output is called, by its place among them."""
+    match case.metric_names:
+        case "loss":
+            return name if place else "loss"
+        case "alike":
+            return "m"
+        case "numbered":
+            return ("m", "m", "m_1")[min(place, 2)]
+        case "prefixed":
+            return "b_mae" if name == "mse" else name
+    return name
 
 
 def _metrics(case: Case, names: tuple[str, ...] | str) -> Node | str:
