@@ -145,6 +145,9 @@ def test_what_a_condition_explains_in_the_end_is_one_finding() -> None:
     assert list(told_apart(made[::-1])) == made[:0:-1]
     unlike = replace(made[1], case=FOUNDING.but(trip="clone"))
     assert list(told_apart([made[0], unlike])) == [made[0], unlike]
+    # Keras may say the same of what another rule allows.
+    nested = replace(made[1], reading=replace(made[1].reading, rules=("R13",)))
+    assert list(told_apart([made[0], nested])) == [made[0], nested]
 
 
 class Masked(Disguised):

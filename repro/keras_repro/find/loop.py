@@ -25,7 +25,7 @@ from keras_repro.find.model import Budget, Finding, Found, Searched
 from keras_repro.find.runs import Runs
 from keras_repro.find.seen import Memory, Seen, Shown, with_tree
 from keras_repro.find.settle import Settling
-from keras_repro.reading import AnyCase, render
+from keras_repro.reading import AnyCase, Reading, render
 from keras_repro.steps import plainer_around
 from keras_repro.trees.case import TreeCase
 
@@ -83,11 +83,15 @@ def told_apart(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 def _explains(one: Finding, other: Finding) -> bool:
     """Whether another finding is but an instance of one."""
-    readings = one.reading, other.reading
-    alike = readings[0].signature == readings[1].signature
-    if not alike or readings[0].strength != readings[1].strength or one.condition is None:
+    # What breaks another rule is more than that, though Keras says the same of it.
+    alike = _told(one.reading) == _told(other.reading)
+    if not alike or one.condition is None:
         return False
     return one.condition.explains(with_tree(facts(other.case), other.tree))
+
+
+def _told(reading: Reading) -> tuple[object, ...]:
+    return reading.signature, reading.strength, reading.rules[:1]
 
 
 class _Search:
